@@ -1,0 +1,110 @@
+using Compress.Core.Methods;
+
+namespace Compress.Core.Recipes;
+
+/// <summary>A validated <c>compress run</c> recipe: every key checked, every default filled in, no weight read yet.</summary>
+public sealed record Recipe
+{
+    /// <summary>Model folder or file, as written; relative paths are relative to the working folder, then to the recipe's folder.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Name of the run; its folder is <c>runs/&lt;name&gt;</c>. Default: the recipe's file name.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>Seed of everything random.</summary>
+    public int Seed { get; init; }
+
+    /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    /// <summary>Where calibration tokens come from. Required by methods that need statistics.</summary>
+    public CalibrationRecipe? Calibration { get; init; }
+
+    /// <summary>What is done, in order.</summary>
+    public IReadOnlyList<StageRecipe> Stages { get; init; } = [];
+
+    /// <summary>How original and result are measured.</summary>
+    public EvaluationRecipe? Evaluate { get; init; }
+
+    /// <summary>Checkpoints to write.</summary>
+    public IReadOnlyList<ExportRecipe> Export { get; init; } = [];
+}
+
+/// <summary>Device choice of a recipe.</summary>
+public enum DeviceChoice
+{
+    /// <summary>CUDA where this build and machine have it, otherwise the CPU.</summary>
+    Auto,
+
+    /// <summary>The CPU.</summary>
+    Cpu,
+
+    /// <summary>CUDA; an error where it is absent.</summary>
+    Cuda,
+}
+
+/// <summary>Calibration tokens: windows drawn from a text.</summary>
+public sealed record CalibrationRecipe
+{
+    /// <summary>Text, JSONL or Parquet file.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Number of windows.</summary>
+    [Between(1, 1_000_000)]
+    public int Samples { get; init; } = 128;
+
+    /// <summary>Tokens of a window; default: the model's context, at most 2048.</summary>
+    [Between(1, 1_048_576)]
+    public int? Length { get; init; }
+
+    /// <summary>Windows in one forward pass; results do not depend on it beyond rounding.</summary>
+    [Between(1, 65536)]
+    public int BatchSize { get; init; } = 4;
+}
+
+/// <summary>One stage: a method with its options and the sites it applies to.</summary>
+public sealed record StageRecipe
+{
+    /// <summary>The method's entry in the catalogue.</summary>
+    public required MethodInfo Method { get; init; }
+
+    /// <summary>The method's <c>Options</c> record, defaults filled in.</summary>
+    public required object Options { get; init; }
+
+    /// <summary>Glob patterns over site names (<c>*.mlp.*</c>); default: every linear of the decoder blocks.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = [];
+
+    /// <summary>Glob patterns of sites to leave out.</summary>
+    public IReadOnlyList<string> Ignore { get; init; } = [];
+
+    /// <summary>Zeros of earlier stages stay zero.</summary>
+    public bool KeepSparsity { get; init; }
+}
+
+/// <summary>Evaluation of original and result on the same tokens.</summary>
+public sealed record EvaluationRecipe
+{
+    /// <summary>Text, JSONL or Parquet file.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Perplexity protocol by name.</summary>
+    public string Protocol { get; init; } = "gptq";
+
+    /// <summary>Tokens of a window; default: the model's context, at most 2048.</summary>
+    [Between(2, 1_048_576)]
+    public int? Window { get; init; }
+
+    /// <summary>At most this many windows are scored; default: all.</summary>
+    [Between(1, 1_000_000)]
+    public int? MaxWindows { get; init; }
+}
+
+/// <summary>One checkpoint to write.</summary>
+public sealed record ExportRecipe
+{
+    /// <summary>Format of the checkpoint: <c>hf</c> or <c>compressed-tensors</c>.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>Folder to write, relative to the run folder.</summary>
+    public required string To { get; init; }
+}
