@@ -43,4 +43,11 @@ public interface ITensorSource : IDisposable
     /// <summary>Opens one tensor.</summary>
     /// <exception cref="ModelFileException">No tensor of that name exists; the nearest names are given.</exception>
     TensorView Open(string name);
+
+    /// <summary>
+    /// Says that no view of a tensor is in use any more, so that what the source holds in memory for it (mapped pages that were
+    /// read, a decoded copy) can go. Views opened before become invalid; the tensor can be opened again.
+    /// </summary>
+    /// <remarks>Whoever streams through a checkpoint calls this after copying, so that resident memory stays at one block.</remarks>
+    void Release(string name) { }
 }
