@@ -27,6 +27,12 @@ public enum ElementType
     /// <summary>8-bit float, 4 exponent bits, no infinities; largest finite value 448.</summary>
     F8E4M3,
 
+    /// <summary>8-bit float, 4 exponent bits (bias 8), one zero and one NaN; largest finite value 240.</summary>
+    F8E4M3Fnuz,
+
+    /// <summary>8-bit float, 5 exponent bits (bias 16), one zero and one NaN; largest finite value 57344.</summary>
+    F8E5M2Fnuz,
+
     /// <summary>8-bit power of two (MX scales).</summary>
     F8E8M0,
 

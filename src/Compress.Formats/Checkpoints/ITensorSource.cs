@@ -10,20 +10,34 @@ namespace Compress.Formats.Checkpoints;
 public sealed record TensorInfo(string Name, ElementType Type, ImmutableArray<long> Shape, long ByteCount)
 {
     /// <summary>Number of elements (1 for a scalar).</summary>
-    public long ElementCount { get; } = Shape.Aggregate(1L, (product, size) => checked(product * size));
+    public long ElementCount { get; } = Shape.Contains(0) ? 0 : Shape.Aggregate(1L, (product, size) => checked(product * size));
+
+    /// <summary>Describes a tensor that is to be written; the byte count follows from type and shape.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="type">How elements are encoded.</param>
+    /// <param name="shape">Row-major shape; nothing for a scalar.</param>
+    /// <exception cref="ArgumentException">A size is negative, or the elements do not fill whole bytes.</exception>
+    public static TensorInfo Of(string name, ElementType type, params ReadOnlySpan<long> shape) =>
+        new(name, type, [.. shape], type.ByteCount(shape));
+
+    /// <summary>The shape as it is written in messages, e.g. <c>[4096, 11008]</c>.</summary>
+    public string ShapeText => $"[{string.Join(", ", Shape)}]";
 }
 
 /// <summary>A tensor's bytes, borrowed from an open <see cref="ITensorSource"/>; valid until the source is disposed.</summary>
 /// <param name="Info">The tensor's header entry.</param>
 /// <param name="Address">Where the little-endian row-major data begins; not necessarily aligned.</param>
-public readonly unsafe record struct TensorView(TensorInfo Info, nint Address)
+/// <param name="Memory">What the address points into; null where the caller guarantees its lifetime.</param>
+public readonly unsafe record struct TensorView(TensorInfo Info, nint Address, TensorMemory? Memory = null)
 {
     /// <summary>A window of at most 2 GiB on the data.</summary>
     /// <param name="offset">First byte.</param>
     /// <param name="count">Number of bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">The window leaves the tensor.</exception>
+    /// <exception cref="ObjectDisposedException">The source was disposed.</exception>
     public ReadOnlySpan<byte> Bytes(long offset, int count)
     {
+        if (Memory is not null) ObjectDisposedException.ThrowIf(Memory.IsReleased, Memory);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Info.ByteCount - count);
