@@ -1,0 +1,58 @@
+using System.Text.Json;
+
+namespace Compress.Formats.Tokenizers.HuggingFace;
+
+/// <summary>Reads Hugging Face's <c>tokenizer.json</c> (the format of the <c>tokenizers</c> library, version 1.0).</summary>
+static class TokenizerJson
+{
+    internal static Tokenizer Read(string file, byte[] bytes) => Read(file, bytes, SpecialNames.Read(file));
+
+    internal static Tokenizer Read(string file, byte[] bytes, SpecialNames names)
+    {
+        using var document = Parse(file, bytes);
+        var root = new JsonNode(file, "$", document.RootElement);
+        try
+        {
+            return Build(root, names);
+        }
+        catch (FormatException e)
+        {
+            throw new ModelFileException(file, $"{e.Message}.", inner: e);
+        }
+    }
+
+    static JsonDocument Parse(string file, byte[] bytes)
+    {
+        try
+        {
+            var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
+            return JsonDocument.Parse(bytes.AsMemory(start), new JsonDocumentOptions { MaxDepth = 64 });
+        }
+        catch (JsonException e)
+        {
+            throw new ModelFileException(file, $"is not valid JSON: {e.Message}", inner: e);
+        }
+    }
+
+    static HuggingFaceTokenizer Build(JsonNode root, SpecialNames names)
+    {
+        var model = ReadModel(root.Required("model"));
+        var preTokenizer = root.Optional("pre_tokenizer") is { } pre ? PreTokenizerReader.Read(pre) : null;
+        var decoder = root.Optional("decoder") is { } node ? DecoderReader.Read(node) : null;
+        var post = root.Optional("post_processor") is { } processor ? PostProcessor.Read(processor) : PostProcessor.Nothing;
+        if (root.Optional("normalizer") is { } normalizer) throw normalizer.Wrong($"the normalizer '{normalizer.Type}' is not supported.");
+        var added = root.Optional("added_tokens") is { } list ? list.Items().Select(AddedToken.Read) : [];
+        var vocabulary = new AddedVocabulary(added, text => text);
+        return new HuggingFaceTokenizer(root.File, vocabulary, preTokenizer, model, post, decoder, names);
+    }
+
+    static BpeModel ReadModel(JsonNode node)
+    {
+        var type = node.Optional("type")?.AsString() ?? (node.Optional("merges") is null ? "" : "BPE");
+        return type switch
+        {
+            "BPE" => new BpeModel(node),
+            _ => throw node.Wrong($"the model '{type}' is not supported."),
+        };
+    }
+}
