@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Compress.Core.Methods;
 
 namespace Compress.Core.Recipes;
@@ -5,7 +6,7 @@ namespace Compress.Core.Recipes;
 /// <summary>A validated <c>compress run</c> recipe: every key checked, every default filled in, no weight read yet.</summary>
 public sealed record Recipe
 {
-    /// <summary>Model folder or file, as written; relative paths are relative to the working folder, then to the recipe's folder.</summary>
+    /// <summary>Model folder or file; relative paths are relative to the working folder, then to the recipe's folder.</summary>
     public required string Model { get; init; }
 
     /// <summary>Name of the run; its folder is <c>runs/&lt;name&gt;</c>. Default: the recipe's file name.</summary>
@@ -23,8 +24,8 @@ public sealed record Recipe
     /// <summary>What is done, in order.</summary>
     public IReadOnlyList<StageRecipe> Stages { get; init; } = [];
 
-    /// <summary>How original and result are measured.</summary>
-    public EvaluationRecipe? Evaluate { get; init; }
+    /// <summary>How original and result are measured; without an entry they are not.</summary>
+    public IReadOnlyList<EvaluationRecipe> Evaluate { get; init; } = [];
 
     /// <summary>Checkpoints to write.</summary>
     public IReadOnlyList<ExportRecipe> Export { get; init; } = [];
@@ -81,8 +82,13 @@ public sealed record StageRecipe
     public bool KeepSparsity { get; init; }
 }
 
-/// <summary>Evaluation of original and result on the same tokens.</summary>
-public sealed record EvaluationRecipe
+/// <summary>One measurement of original and result.</summary>
+[Variant("perplexity", typeof(PerplexityRecipe))]
+[Variant("divergence", typeof(DivergenceRecipe))]
+public abstract record EvaluationRecipe;
+
+/// <summary>Perplexity and bits per byte on a text.</summary>
+public sealed record PerplexityRecipe : EvaluationRecipe
 {
     /// <summary>Text, JSONL or Parquet file.</summary>
     public required string Data { get; init; }
@@ -99,10 +105,19 @@ public sealed record EvaluationRecipe
     public int? MaxWindows { get; init; }
 }
 
+/// <summary>KL divergence and top-1 agreement to the original, over the tokens of every perplexity entry.</summary>
+public sealed record DivergenceRecipe : EvaluationRecipe
+{
+    /// <summary>What the result is compared with: <c>original</c>, the model of the recipe.</summary>
+    [AllowedValues("original")]
+    public string Against { get; init; } = "original";
+}
+
 /// <summary>One checkpoint to write.</summary>
 public sealed record ExportRecipe
 {
     /// <summary>Format of the checkpoint: <c>hf</c> or <c>compressed-tensors</c>.</summary>
+    [AllowedValues("hf", "compressed-tensors")]
     public required string Format { get; init; }
 
     /// <summary>Folder to write, relative to the run folder.</summary>
