@@ -1,0 +1,25 @@
+using TorchSharp;
+
+namespace Compress.Core.Evaluation;
+
+/// <summary>How an evaluation is computed. None but <see cref="Window"/>, <see cref="MaxWindows"/> and <see cref="Precision"/> changes its numbers beyond rounding.</summary>
+public sealed record EvaluationOptions
+{
+    /// <summary>Tokens of a window; null for the protocol's default.</summary>
+    public int? Window { get; init; }
+
+    /// <summary>Score at most this many windows, the first ones; null for all.</summary>
+    public int? MaxWindows { get; init; }
+
+    /// <summary>Arithmetic of the blocks and the head: Float32, or BFloat16 for twice the speed and a little noise (docs/evaluation.md).</summary>
+    public torch.ScalarType Precision { get; init; } = torch.ScalarType.Float32;
+
+    /// <summary>Where to compute; null for the CPU.</summary>
+    public torch.Device? Device { get; init; }
+
+    /// <summary>
+    /// Most bytes of hidden states held for all models together. Windows that do not fit go through the blocks in a further round, for
+    /// which the weights are read again; one window per model is always held.
+    /// </summary>
+    public long HiddenStateBytes { get; init; } = 256L << 20;
+}
