@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Compress.Formats.Checkpoints;
 
 namespace Compress.Formats.Architectures;
 
@@ -46,7 +47,14 @@ public sealed record NormSpec(NormKind Kind, string? Weight, string? Bias, doubl
 /// <param name="Dimensions">Leading dimensions of each head that are rotated (partial rotary where below the head size).</param>
 /// <param name="InverseFrequencies">One frequency per pair, scaling (Llama 3, linear, longrope …) already applied.</param>
 /// <param name="AttentionFactor">Multiplies cos and sin (yarn, longrope); 1 otherwise.</param>
-public sealed record RotarySpec(int Dimensions, ImmutableArray<double> InverseFrequencies, double AttentionFactor = 1);
+public sealed record RotarySpec(int Dimensions, ImmutableArray<double> InverseFrequencies, double AttentionFactor = 1)
+{
+    /// <summary>Frequencies that replace <see cref="InverseFrequencies"/> for sequences beyond <see cref="LongBeyond"/> (longrope); empty if none.</summary>
+    public ImmutableArray<double> LongInverseFrequencies { get; init; } = [];
+
+    /// <summary>Longest sequence, in tokens, that uses <see cref="InverseFrequencies"/>; matters only where long ones exist.</summary>
+    public int LongBeyond { get; init; } = int.MaxValue;
+}
 
 /// <summary>Causal self-attention with grouped key/value heads.</summary>
 public sealed record AttentionSpec
@@ -170,6 +178,9 @@ public sealed record ModelSpec
 
     /// <summary>Rows of the token table.</summary>
     public required int VocabularySize { get; init; }
+
+    /// <summary>Element type that <c>config.json</c> declares (<c>torch_dtype</c> or <c>dtype</c>); null where it names none.</summary>
+    public ElementType? DeclaredType { get; init; }
 
     /// <summary>Longest trained context in tokens.</summary>
     public required int MaxPositions { get; init; }

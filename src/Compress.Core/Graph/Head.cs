@@ -1,0 +1,64 @@
+using Compress.Formats.Architectures;
+using Compress.Formats.Checkpoints;
+using TorchSharp;
+
+namespace Compress.Core.Graph;
+
+/// <summary>Final norm and output head.</summary>
+public sealed class Head : IDisposable
+{
+    private readonly Norm? norm;
+
+    internal Head(ModelSpec model, IWeightReader reader, Parameter? tied)
+    {
+        Spec = model.Head;
+        norm = BlockParts.Norm(model.FinalNorm, model.HiddenSize, reader);
+        var linear = Spec.Linear;
+        OwnsWeight = tied is null;
+        Site = new LinearSite(linear, SiteRole.Head, "head_in", tied ?? reader.Weight(linear, SiteRole.Head),
+            linear.Bias is { } bias ? reader.Bias(linear, bias) : null);
+    }
+
+    /// <summary>The head's description.</summary>
+    public HeadSpec Spec { get; }
+
+    /// <summary>The head's linear site, <c>[vocabulary, hidden]</c>; where tied, its weight is the token table.</summary>
+    public LinearSite Site { get; }
+
+    internal IEnumerable<Parameter> OwnParameters => (norm?.Parameters ?? []).Concat(Site.Parameters.Skip(OwnsWeight ? 0 : 1));
+
+    private bool OwnsWeight { get; }
+
+    /// <summary>Loads final norm and head from a checkpoint.</summary>
+    /// <param name="source">The checkpoint, already checked against the specification.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="type">Type of the weights.</param>
+    /// <param name="device">Where they lie.</param>
+    /// <param name="embedding">Embedding whose token table a tied head borrows; null loads the table once more.</param>
+    public static Head Load(
+        ITensorSource source, ModelSpec model, torch.ScalarType type, torch.Device device, Embedding? embedding = null)
+    {
+        using var _ = torch.no_grad();
+        return new Head(model, new CheckpointReader(source, type, device), model.Head.Tied ? embedding?.TokenParameter : null);
+    }
+
+    /// <summary>The final norm alone.</summary>
+    /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
+    /// <returns>The head's input, in the type in which it computes, in the current dispose scope.</returns>
+    public torch.Tensor Normalize(torch.Tensor hidden) => norm?.Forward(hidden, Site.InputType) ?? hidden.to(Site.InputType);
+
+    /// <summary>Final norm and head.</summary>
+    /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
+    /// <returns>Logits <c>[…, vocabulary]</c>, f32, in the current dispose scope.</returns>
+    public torch.Tensor Forward(torch.Tensor hidden)
+    {
+        var logits = Site.Forward(Normalize(hidden)).to(torch.ScalarType.Float32);
+        return Spec.SoftCap is { } cap ? (logits / (float)cap).tanh() * (float)cap : logits;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var parameter in OwnParameters) parameter.Dispose();
+    }
+}

@@ -1,0 +1,63 @@
+using Compress.Formats.Architectures;
+using TorchSharp;
+
+namespace Compress.Core.Graph;
+
+/// <summary>A linear map <c>y = x Wᵀ + b</c> that methods may touch.</summary>
+public sealed class LinearSite
+{
+    private readonly Parameter weight;
+    private readonly Parameter? bias;
+
+    internal LinearSite(LinearSpec spec, SiteRole role, string inputName, Parameter weight, Parameter? bias)
+    {
+        Spec = spec;
+        Role = role;
+        InputName = inputName;
+        this.weight = weight;
+        this.bias = bias;
+    }
+
+    /// <summary>Stable name, e.g. <c>model.layers.3.mlp.down_proj</c>.</summary>
+    public string Name => Spec.Name;
+
+    /// <summary>What the site is for.</summary>
+    public SiteRole Role { get; }
+
+    /// <summary>Where the weight is stored, and its shape.</summary>
+    public LinearSpec Spec { get; }
+
+    /// <summary>Sites with equal input names read the same tensor: <c>attn_in</c>, <c>attn_out</c>, <c>mlp_in</c>, <c>mlp_mid</c> behind the block's prefix.</summary>
+    public string InputName { get; }
+
+    /// <summary>The weight, <c>[out, in]</c>. Setting it takes ownership and disposes the old one; a tied head sets the token table.</summary>
+    /// <exception cref="ArgumentException">The new weight has another shape.</exception>
+    public torch.Tensor Weight
+    {
+        get => weight.Value;
+        set => weight.Value = value;
+    }
+
+    /// <summary>The bias, <c>[out]</c>, or null; owned by the site.</summary>
+    public torch.Tensor? Bias => bias?.Value;
+
+    /// <summary>
+    /// Type of the matrix product where it differs from the weight's: master weights in f32, products in bf16 (gradients arrive in
+    /// f32). Null computes in the weight's own type.
+    /// </summary>
+    public torch.ScalarType? ComputeType { get; set; }
+
+    internal IEnumerable<Parameter> Parameters => bias is null ? [weight] : [weight, bias];
+
+    /// <summary>The type of the site's input and output.</summary>
+    internal torch.ScalarType InputType => ComputeType ?? weight.Value.dtype;
+
+    /// <summary><c>x Wᵀ + b</c>.</summary>
+    /// <param name="x">Borrowed input <c>[…, in]</c>.</param>
+    /// <returns>Output <c>[…, out]</c>, in the current dispose scope.</returns>
+    public torch.Tensor Forward(torch.Tensor x)
+    {
+        var type = InputType;
+        return torch.nn.functional.linear(x.to(type), weight.Value.to(type), bias?.Value.to(type));
+    }
+}

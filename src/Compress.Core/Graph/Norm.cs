@@ -1,0 +1,33 @@
+using Compress.Formats.Architectures;
+using TorchSharp;
+
+namespace Compress.Core.Graph;
+
+/// <summary>A normalisation over the last dimension, computed in f32 whatever the input's type.</summary>
+internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
+{
+    public NormSpec Spec { get; } = spec;
+
+    public IEnumerable<Parameter> Parameters => new[] { weight, bias }.OfType<Parameter>();
+
+    /// <summary>The normalised input.</summary>
+    /// <param name="x">Borrowed input <c>[…, size]</c>.</param>
+    /// <param name="type">Type of the result.</param>
+    public torch.Tensor Forward(torch.Tensor x, torch.ScalarType type)
+    {
+        var wide = x.to(torch.ScalarType.Float32);
+        if (Spec.Kind == NormKind.Layer)
+        {
+            var (w, b) = (weight?.Value.to(torch.ScalarType.Float32), bias?.Value.to(torch.ScalarType.Float32));
+            if (w is not null && Spec.WeightOffset != 0) w = w + Spec.WeightOffset;
+            return torch.nn.functional.layer_norm(wide, [x.shape[^1]], w, b, Spec.Epsilon).to(type);
+        }
+        var scaled = wide * (wide.square().mean([-1], keepdim: true) + Spec.Epsilon).rsqrt();
+        if (weight is not null)
+        {
+            var w = weight.Value.to(torch.ScalarType.Float32);
+            scaled = scaled * (Spec.WeightOffset == 0 ? w : w + Spec.WeightOffset);
+        }
+        return scaled.to(type);
+    }
+}

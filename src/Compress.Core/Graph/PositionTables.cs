@@ -1,0 +1,70 @@
+using Compress.Formats.Architectures;
+using TorchSharp;
+
+namespace Compress.Core.Graph;
+
+/// <summary>Rotary tables and attention masks by sequence length, computed once and shared by all blocks of a graph.</summary>
+/// <remarks>Not thread-safe: one graph runs one forward pass at a time.</remarks>
+public sealed class PositionTables : IDisposable
+{
+    private readonly Dictionary<(RotarySpec Spec, long Length, string Device), (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
+    private readonly Dictionary<(int? Window, long Length, torch.ScalarType Type, string Device), torch.Tensor> masks = [];
+
+    /// <summary>Borrowed tables for positions 0 … length − 1.</summary>
+    /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), f32 <c>[length, rotated dimensions]</c>.</returns>
+    internal (torch.Tensor Cos, torch.Tensor Sin) Rotary(RotarySpec spec, long length, torch.Device device)
+    {
+        var key = (spec, length, device.ToString());
+        if (rotary.TryGetValue(key, out var tables)) return tables;
+        var frequencies = length > spec.LongBeyond && spec.LongInverseFrequencies.Length > 0
+            ? spec.LongInverseFrequencies
+            : spec.InverseFrequencies;
+        var half = frequencies.Length;
+        var cos = new float[length, 2 * half];
+        var sin = new float[length, 2 * half];
+        for (var t = 0; t < length; t++)
+        {
+            for (var i = 0; i < half; i++)
+            {
+                var (s, c) = Math.SinCos(t * frequencies[i]);
+                cos[t, i] = cos[t, half + i] = (float)(c * spec.AttentionFactor);
+                sin[t, half + i] = (float)(s * spec.AttentionFactor);
+                sin[t, i] = -sin[t, half + i];
+            }
+        }
+        tables = (Own(torch.from_array(cos, device: device)), Own(torch.from_array(sin, device: device)));
+        rotary.Add(key, tables);
+        return tables;
+    }
+
+    /// <summary>Borrowed additive mask <c>[length, length]</c>: 0 where the query of the row sees the key of the column, else −∞.</summary>
+    internal torch.Tensor Mask(int? window, long length, torch.ScalarType type, torch.Device device)
+    {
+        var key = (window, length, type, device.ToString());
+        if (masks.TryGetValue(key, out var mask)) return mask;
+        using var scope = torch.NewDisposeScope();
+        using var _ = torch.no_grad();
+        var position = torch.arange(length, device: device);
+        var distance = position.unsqueeze(1) - position.unsqueeze(0);
+        var hidden = distance < 0;
+        if (window is { } w) hidden = hidden | (distance >= w);
+        mask = Own(torch.zeros([length, length], dtype: type, device: device).masked_fill(hidden, float.NegativeInfinity));
+        masks.Add(key, mask);
+        return mask;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (cos, sin) in rotary.Values)
+        {
+            cos.Dispose();
+            sin.Dispose();
+        }
+        foreach (var mask in masks.Values) mask.Dispose();
+        rotary.Clear();
+        masks.Clear();
+    }
+
+    private static torch.Tensor Own(torch.Tensor tensor) => tensor.DetachFromDisposeScope();
+}
