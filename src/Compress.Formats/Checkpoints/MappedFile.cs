@@ -1,10 +1,13 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 
 namespace Compress.Formats.Checkpoints;
 
 /// <summary>A whole file mapped read-only; pages are read when touched and can be dropped by the system at any time.</summary>
-internal sealed unsafe class MappedFile : TensorMemory
+internal sealed unsafe partial class MappedFile : TensorMemory
 {
+    const int DontNeed = 4;
+
     readonly MemoryMappedFile? file;
     readonly MemoryMappedViewAccessor? view;
 
@@ -68,6 +71,19 @@ internal sealed unsafe class MappedFile : TensorMemory
         return new ReadOnlySpan<byte>((byte*)Address + offset, count);
     }
 
+    /// <summary>
+    /// Takes the whole pages of a range out of the process's resident memory; touching them reads the file again. Only advice: where the
+    /// system knows no such call, the pages stay until it wants them back.
+    /// </summary>
+    public static void Forget(nint address, long byteCount)
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        var page = (nint)Environment.SystemPageSize;
+        var begin = (address + page - 1) / page * page;
+        var end = (nint)(address + byteCount) / page * page;
+        if (end > begin) _ = Advise(begin, (nuint)(end - begin), DontNeed);
+    }
+
     protected override void Release()
     {
         if (view is not null)
@@ -77,4 +93,7 @@ internal sealed unsafe class MappedFile : TensorMemory
         }
         file?.Dispose();
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint address, nuint length, int advice);
 }

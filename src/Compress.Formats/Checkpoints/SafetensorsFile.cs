@@ -69,6 +69,12 @@ public sealed class SafetensorsFile : ITensorSource
     }
 
     /// <inheritdoc/>
+    public void Release(string name)
+    {
+        if (!file.IsReleased && Tensors.TryGetValue(name, out var info)) MappedFile.Forget(addresses[name], info.ByteCount);
+    }
+
+    /// <inheritdoc/>
     public void Dispose() => file.Dispose();
 
     static ModelFileException Damaged(string path, string problem) => new(
