@@ -38,4 +38,26 @@ public sealed record GroupQuantizedWeight
 
     /// <summary>Groups of a row.</summary>
     public int Groups => (Columns + GroupSize - 1) / GroupSize;
+
+    /// <summary>Decodes one row: the encoding's exact meaning, to which every kernel and exporter is held.</summary>
+    /// <param name="row">Row number.</param>
+    /// <param name="destination">Takes <see cref="Columns"/> values.</param>
+    public void DecodeRow(int row, Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, Columns, nameof(destination));
+        var codes = Codes.AsSpan(checked(row * Columns), Columns);
+        var scales = Scales.AsSpan(row * Groups, Groups);
+        var zeros = Zeros.AsSpan(row * Groups, Groups);
+        if (GroupIndex is { } groupOf)
+        {
+            for (var c = 0; c < codes.Length; c++) destination[c] = (codes[c] - zeros[groupOf[c]]) * scales[groupOf[c]];
+            return;
+        }
+        for (var (g, first) = (0, 0); g < scales.Length; g++, first += GroupSize)
+        {
+            var (zero, scale) = (zeros[g], scales[g]);
+            var last = Math.Min(first + GroupSize, codes.Length);
+            for (var c = first; c < last; c++) destination[c] = (codes[c] - zero) * scale;
+        }
+    }
 }
