@@ -29,10 +29,15 @@ public interface ILinearMethod
     LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log);
 }
 
-/// <summary>A linear method that must see every selected weight once before it compresses the first (global thresholds).</summary>
+/// <summary>A linear method that may have to see every selected weight before it compresses the first (global thresholds).</summary>
+/// <remarks><c>while (method.BeginSurvey()) foreach (site) method.Survey(site);</c> before the first <see cref="ILinearMethod.Apply"/>.</remarks>
 public interface ISurveyingMethod : ILinearMethod
 {
-    /// <summary>Called for every selected site, in order, before the first <see cref="ILinearMethod.Apply"/>.</summary>
+    /// <summary>Called before each pass over the sites.</summary>
+    /// <returns>True where the method wants a pass; false where it has seen enough.</returns>
+    bool BeginSurvey();
+
+    /// <summary>Called for every selected site, in order, in each pass. A resumed run repeats it with the same weights.</summary>
     void Survey(LinearView site);
 }
 
