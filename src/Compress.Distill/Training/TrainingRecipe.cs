@@ -83,10 +83,6 @@ public sealed record ArchitectureRecipe
     /// <summary>Base of the rotary frequencies.</summary>
     [Between(1, 1e9)]
     public double RopeTheta { get; init; } = 10_000;
-
-    /// <summary>Standard deviation of initial weights; projections into the residual stream get it divided by √(2·layers).</summary>
-    [Between(1e-5, 1)]
-    public double InitializerRange { get; init; } = 0.02;
 }
 
 /// <summary>AdamW with a cosine schedule.</summary>
@@ -136,7 +132,20 @@ public sealed record OptimizationRecipe
     [Between(0, 1e9)]
     public double ClipNorm { get; init; } = 1;
 
+    /// <summary>Number type of matrix products and activations; masters and moments are f32 in any case.</summary>
+    public TrainingPrecision Precision { get; init; } = TrainingPrecision.Bf16;
+
     /// <summary>Steps between two checkpoints.</summary>
     [Between(1, 100_000_000)]
     public int CheckpointEvery { get; init; } = 100;
+}
+
+/// <summary>Number type of forward and backward passes.</summary>
+public enum TrainingPrecision
+{
+    /// <summary>bfloat16: about twice as fast where the processor multiplies it.</summary>
+    Bf16,
+
+    /// <summary>Single precision.</summary>
+    F32,
 }
