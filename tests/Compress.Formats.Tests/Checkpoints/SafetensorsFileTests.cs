@@ -135,7 +135,7 @@ public sealed class SafetensorsFileTests : IDisposable
         var random = new Random(1);
         for (var i = 0; i < whole.Length; i++)
         {
-            foreach (var value in new[] { 0, 255, '"', '{', '[', '9', ' ', '\\', random.Next(256), random.Next(256) })
+            foreach (var value in new[] { 0, 255, '"', '9', random.Next(256) })
             {
                 var bytes = (byte[])whole.Clone();
                 bytes[i] = (byte)value;
@@ -143,7 +143,7 @@ public sealed class SafetensorsFileTests : IDisposable
                 refused += Touch(path) ? 0 : 1;
             }
         }
-        Assert.InRange(refused, 500, 10 * whole.Length);
+        Assert.InRange(refused, 300, 5 * whole.Length);
     }
 
     static bool Touch(string path)

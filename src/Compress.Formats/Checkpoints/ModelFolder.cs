@@ -1,0 +1,76 @@
+using System.Text.Json;
+
+namespace Compress.Formats.Checkpoints;
+
+/// <summary>
+/// A model to read: a Hugging Face folder (<c>config.json</c> and safetensors), or a llama2.c <c>.bin</c> file presented as one.
+/// Formats that cannot be read, or not without danger, are refused with what to do instead.
+/// </summary>
+public sealed class ModelFolder : IDisposable
+{
+    const int MaximumConfigLength = 16 << 20;
+
+    ModelFolder(string path, string configFile, JsonElement config, JsonElement? generationConfig, ITensorSource tensors)
+    {
+        Path = path;
+        ConfigFile = configFile;
+        Config = config;
+        GenerationConfig = generationConfig;
+        Tensors = tensors;
+    }
+
+    /// <summary>The folder or file that was opened.</summary>
+    public string Path { get; }
+
+    /// <summary>The file that <see cref="Config"/> was read from, for messages.</summary>
+    public string ConfigFile { get; }
+
+    /// <summary>The whole <c>config.json</c>.</summary>
+    public JsonElement Config { get; }
+
+    /// <summary>The whole <c>generation_config.json</c>, or null where there is none.</summary>
+    public JsonElement? GenerationConfig { get; }
+
+    /// <summary>The checkpoint's tensors.</summary>
+    public ITensorSource Tensors { get; }
+
+    /// <summary>Opens a model.</summary>
+    /// <param name="path">A folder, or a llama2.c file.</param>
+    /// <exception cref="ModelFileException">The model is missing, incomplete, damaged or of a format that is not read.</exception>
+    public static ModelFolder Open(string path)
+    {
+        if (File.Exists(path)) return OpenFile(path);
+        if (!Directory.Exists(path))
+            throw new ModelFileException(path, "there is no such folder.", "Give the folder of a model; it is not downloaded for you.");
+        try
+        {
+            return OpenFolder(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw FileFailure.Reading(path, e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Tensors.Dispose();
+
+    static ModelFolder OpenFolder(string path)
+    {
+        var configFile = ContainedPath.Of(path, "config.json");
+        var hasWeights = File.Exists(System.IO.Path.Combine(path, SafetensorsFolder.IndexName))
+            || Directory.EnumerateFiles(path, "*.safetensors").Any();
+        if (!File.Exists(configFile) || !hasWeights) throw Refusal.OfFolder(path, hasConfig: File.Exists(configFile), hasWeights);
+        var config = JsonFile.ReadObject(configFile, MaximumConfigLength);
+        var generationFile = ContainedPath.Of(path, "generation_config.json");
+        JsonElement? generation = File.Exists(generationFile) ? JsonFile.ReadObject(generationFile, MaximumConfigLength) : null;
+        return new ModelFolder(path, configFile, config, generation, SafetensorsFolder.Map(path));
+    }
+
+    static ModelFolder OpenFile(string path)
+    {
+        if (!path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase) || Refusal.IsPickleContent(path)) throw Refusal.OfFile(path);
+        var file = Llama2cFile.Map(path);
+        return new ModelFolder(path, path, file.Config, null, file);
+    }
+}
