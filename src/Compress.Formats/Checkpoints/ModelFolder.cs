@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
+using Compress.Formats.Architectures;
+using Compress.Formats.Tokenizers;
 
 namespace Compress.Formats.Checkpoints;
 
@@ -9,6 +12,8 @@ namespace Compress.Formats.Checkpoints;
 public sealed class ModelFolder : IDisposable
 {
     const int MaximumConfigLength = 16 << 20;
+
+    ModelSpec? spec;
 
     ModelFolder(string path, string configFile, JsonElement config, JsonElement? generationConfig, ITensorSource tensors)
     {
@@ -33,6 +38,15 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>The checkpoint's tensors.</summary>
     public ITensorSource Tensors { get; }
+
+    /// <summary>The model's architecture, read from <see cref="Config"/> and the tensors on first use.</summary>
+    /// <exception cref="ModelFileException">The architecture is not supported, or the tensors do not fit it.</exception>
+    public ModelSpec Spec => spec ??= ArchitectureRegistry.Read(Config, Tensors.Tensors, ConfigFile);
+
+    /// <summary>Loads the tokenizer that lies in the folder, or beside the llama2.c file (<c>tokenizer.bin</c>, or <c>tok512.bin</c>
+    /// for a vocabulary of 512).</summary>
+    /// <exception cref="ModelFileException">There is none, or it cannot be read.</exception>
+    public Tokenizer LoadTokenizer() => Tokenizer.Load(Tensors is Llama2cFile ? BesideLlama2c() : Path);
 
     /// <summary>Opens a model.</summary>
     /// <param name="path">A folder, or a llama2.c file.</param>
@@ -72,5 +86,14 @@ public sealed class ModelFolder : IDisposable
         if (!path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase) || Refusal.IsPickleContent(path)) throw Refusal.OfFile(path);
         var file = Llama2cFile.Map(path);
         return new ModelFolder(path, path, file.Config, null, file);
+    }
+
+    string BesideLlama2c()
+    {
+        var folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!;
+        var vocabulary = Config.GetProperty("vocab_size").GetInt32().ToString(CultureInfo.InvariantCulture);
+        string[] names = ["tokenizer.bin", $"tok{vocabulary}.bin"];
+        return names.Select(name => System.IO.Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+            ?? throw new ModelFileException(Path, $"neither {names[0]} nor {names[1]} lies beside it.", "Copy the model's tokenizer there.");
     }
 }

@@ -32,6 +32,8 @@ public sealed class Llama2cFileTests : IDisposable
         using var model = ModelFolder.Open(SharedData.At("models", "babyllama-tok105", "model5000.bin"));
         Assert.Equal(936_448, model.Tensors.Tensors.Values.Sum(t => t.ElementCount));
         Assert.Equal([105, 128], model.Tensors.Tensors["model.embed_tokens.weight"].Shape.ToArray());
+        Assert.Equal((5, 352, 105), (model.Spec.Blocks.Length, model.Spec.Blocks[0].Mlp!.Up.OutFeatures, model.Spec.VocabularySize));
+        Assert.True(model.Spec.Head.Tied);
         var e = Assert.Throws<ModelFileException>(() => ModelFolder.Open(SharedData.At("models", "stories260K")));
         Assert.Contains("llama2.c", e.Problem, StringComparison.Ordinal);
     }
