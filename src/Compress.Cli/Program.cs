@@ -1,6 +1,3 @@
-using Compress.Core.Torch;
-using TorchSharp;
+using Compress.Cli;
 
-Console.WriteLine(TorchBackend.EnsureLoaded());
-using var x = torch.ones(3, 4);
-Console.WriteLine(torch.matmul(x, x.T).sum().item<float>());
+return await CommandLine.RunAsync(args, Console.Out, Console.Error);

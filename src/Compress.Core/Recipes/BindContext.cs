@@ -86,7 +86,7 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
             else BindKey(record, key, entry, Join(path, name));
         }
         foreach (var key in shape.Keys.Where(k => k.Required && mapping[k.Name] is null))
-            Report(mapping.Mark, Join(path, key.Name), "is required and missing.", $"Give {Expected(key)}.");
+            Report(mapping.Mark, Join(path, key.Name), "is required and missing.", $"Give {key.Expected}.");
         return problems.Count == before ? record : null;
     }
 
@@ -127,7 +127,7 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
         {
             Locate(path, entry.Key.Mark);
             if (key.Nullable) key.Property.SetValue(record, null);
-            else Report(empty.Mark, path, $"has no value; {Expected(key)} was expected.");
+            else Report(empty.Mark, path, $"has no value; {key.Expected} was expected.");
             return;
         }
         if (Bind(key.Type, entry.Value, path, key) is { } value) key.Property.SetValue(record, value);
@@ -169,9 +169,6 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
         if (problem is not null) Report(node.Mark, path, problem, suggestion);
         return value;
     }
-
-    private static string Expected(RecipeKey key) => ElementType(key.Type) is not null ? "a list"
-        : ScalarBinder.Handles(key.Type) ? ScalarBinder.Expected(key.Type, key) : "a mapping of keys";
 
     private static List<string> KeysOf(Type type, IReadOnlyList<string>? otherKeys) =>
         [.. otherKeys ?? [], .. RecordShape.Of(type).Keys.Select(k => k.Name)];

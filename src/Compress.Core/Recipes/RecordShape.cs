@@ -18,7 +18,20 @@ namespace Compress.Core.Recipes;
 /// <param name="Allowed">The only texts allowed, or null.</param>
 public sealed record RecipeKey(
     string Name, PropertyInfo Property, Type Type, bool Required, bool Nullable, object? Default, BetweenAttribute? Bounds,
-    IReadOnlyList<string>? Allowed);
+    IReadOnlyList<string>? Allowed)
+{
+    /// <summary>What may be written: <c>a whole number between 2 and 8</c>.</summary>
+    public string Expected => BindContext.ElementType(Type) is not null ? "a list"
+        : ScalarBinder.Handles(Type) ? ScalarBinder.Expected(Type, this) : "a mapping of keys";
+
+    /// <summary>The default as a recipe would write it, or null where there is none.</summary>
+    public string? DefaultText => Default is not null && ScalarBinder.Handles(Type) ? ScalarBinder.Write(Default) : null;
+
+    /// <summary>Values of an enum with their documentation; null for other types.</summary>
+    public IReadOnlyList<(string Name, string? Documentation)>? Values => Type.IsEnum
+        ? [.. Enum.GetNames(Type).Select(n => (RecordShape.SnakeCase(n), XmlDocs.Of(Type, n)))]
+        : null;
+}
 
 /// <summary>The keys of a record that recipes bind to, found once for each type.</summary>
 public sealed class RecordShape

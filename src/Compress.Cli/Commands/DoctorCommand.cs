@@ -1,0 +1,50 @@
+using System.CommandLine;
+using Compress.Cli.Doctor;
+using Compress.Cli.Terminal;
+
+namespace Compress.Cli.Commands;
+
+/// <summary><c>compress doctor</c>: what this machine and installation offer, with a two-second self-test.</summary>
+internal static class DoctorCommand
+{
+    /// <summary>Makes the command.</summary>
+    public static Command Create(CommandHost host)
+    {
+        var command = new ExampleCommand("doctor",
+            "Prints versions, backend, instruction sets, cores, memory and disk, and tests in two seconds that arithmetic is right and fast.",
+            "doctor", "doctor --json");
+        host.Attach(command, (_, session) => Task.FromResult(Examine(session)));
+        return command;
+    }
+
+    private static int Examine(CommandSession session)
+    {
+        var machine = MachineReport.Take();
+        var backend = BackendReport.Take();
+        var test = SelfTest.Run();
+        session.Write(new { version = Installed.Version, machine, backend, self_test = test }, text => Write(text, machine, backend, test));
+        return test.Correct ? ExitCode.Fine : ExitCode.GateFailed;
+    }
+
+    private static void Write(TextWriter text, MachineReport machine, BackendReport backend, SelfTest test)
+    {
+        var table = new TextTable("", "");
+        table.Add("compress", Installed.Version);
+        table.Add(".NET", machine.Dotnet);
+        table.Add("system", $"{machine.System}, {machine.Architecture}");
+        table.Add("processor", $"{machine.Processor}, {machine.Cores} cores");
+        table.Add("instruction sets", string.Join(" ", machine.InstructionSets.Where(s => s.Value).Select(s => s.Key)));
+        table.Add("not usable", string.Join(" ", machine.InstructionSets.Where(s => !s.Value).Select(s => s.Key)));
+        table.Add("memory", $"{Human.Bytes(machine.MemoryAvailable)} free of {Human.Bytes(machine.MemoryTotal)}");
+        table.Add("disk here", $"{Human.Bytes(machine.DiskFree)} free");
+        table.Add("TorchSharp", backend.Torchsharp);
+        table.Add("libtorch", $"{backend.Libtorch}, {backend.Threads} threads, from {backend.LibtorchPath}");
+        table.Add("TorchSharp library", backend.TorchsharpPath);
+        table.Add("CUDA", backend.Cuda ? $"yes, {backend.CudaDevices} devices" : "no");
+        table.Add("product, f32", $"{Human.Fixed(test.GflopsF32, 0)} GFLOP/s");
+        table.Add("product, bf16", $"{Human.Fixed(test.GflopsBf16, 0)} GFLOP/s");
+        table.Add("memory bandwidth", $"{Human.Fixed(test.MemoryGigabytesPerSecond, 1)} GB/s");
+        table.Add("product is right", test.Correct ? "yes" : $"NO: largest error {test.LargestError:R}, allowed {test.AllowedError:R}");
+        table.Write(text);
+    }
+}
