@@ -12,11 +12,7 @@ namespace Compress.Core.Pipeline;
 public sealed record SelectableSite(int? Block, LinearSpec Spec, SiteShape Shape);
 
 /// <summary>Which sites of a model a stage applies to.</summary>
-/// <remarks>
-/// Patterns are globs over whole site names: <c>*</c> stands for any characters (dots too), <c>?</c> for one. Without targets a stage takes
-/// every linear of the decoder blocks. The head and the token table are selected only by a target that spells out their name, never by
-/// a wildcard: the field's sparsity and bit widths do not count them, and a tied head would change through the table.
-/// </remarks>
+/// <remarks>Without targets a stage takes every linear of the decoder blocks; the head and the token table only where a target names them.</remarks>
 public static class SiteSelection
 {
     /// <summary>Every site of a model: the blocks' linears in order, then the head, then the token table.</summary>
@@ -34,22 +30,7 @@ public static class SiteSelection
 
     /// <summary>The sites that a stage applies to, in the order in which it works on them.</summary>
     public static IReadOnlyList<SelectableSite> Select(ModelSpec model, StageRecipe stage) =>
-        [.. All(model).Where(site => IsTargeted(site, stage.Targets) && !stage.Ignore.Any(p => Matches(p, site.Shape.Name)))];
-
-    /// <summary>True where a glob pattern stands for a whole name.</summary>
-    public static bool Matches(string pattern, string name)
-    {
-        // The usual two-pointer glob: on a mismatch the last star takes one character more. Linear in practice, never exponential.
-        var (p, n, star, resume) = (0, 0, -1, 0);
-        while (n < name.Length)
-        {
-            if (p < pattern.Length && pattern[p] == '*') (star, resume, p) = (p, n, p + 1);
-            else if (p < pattern.Length && (pattern[p] == '?' || pattern[p] == name[n])) (p, n) = (p + 1, n + 1);
-            else if (star >= 0) (p, n) = (star + 1, ++resume);
-            else return false;
-        }
-        return pattern.AsSpan(p).TrimStart('*').IsEmpty;
-    }
+        [.. All(model).Where(site => SitePattern.Selects(stage, site.Shape.Name, inBlock: site.Block is not null))];
 
     /// <summary>The linears of a block in the order q, k, v, o, gate, up, down.</summary>
     public static IEnumerable<(SiteRole Role, LinearSpec Spec)> Linears(BlockSpec block)
@@ -67,12 +48,6 @@ public static class SiteSelection
             yield return (SiteRole.Up, mlp.Up);
             yield return (SiteRole.Down, mlp.Down);
         }
-    }
-
-    private static bool IsTargeted(SelectableSite site, IReadOnlyList<string> targets)
-    {
-        if (site.Block is null) return targets.Contains(site.Shape.Name);
-        return targets.Count == 0 || targets.Any(pattern => Matches(pattern, site.Shape.Name));
     }
 
     private static SelectableSite Site(int? block, SiteRole role, LinearSpec spec) =>

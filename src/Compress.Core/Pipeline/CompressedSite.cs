@@ -1,0 +1,13 @@
+using Compress.Formats.Encodings;
+using TorchSharp;
+
+namespace Compress.Core.Pipeline;
+
+/// <summary>A site as a stage leaves it; owns its tensor.</summary>
+/// <param name="Site">Which site.</param>
+/// <param name="Weight">The new weight <c>[out, in]</c>, rounded to the checkpoint's element type: what later stages and readers see.</param>
+/// <param name="Quantized">Its integer encoding, where the stage quantized.</param>
+internal sealed record CompressedSite(SelectableSite Site, torch.Tensor Weight, GroupQuantizedWeight? Quantized) : IDisposable
+{
+    public void Dispose() => Weight.Dispose();
+}
