@@ -53,7 +53,8 @@ public static class SiteSelection
     private static SelectableSite Site(int? block, SiteRole role, LinearSpec spec) =>
         new(block, spec, new SiteShape(spec.Name, role, spec.OutFeatures, spec.InFeatures));
 
-    private static LinearSpec EmbeddingLinear(ModelSpec model)
+    /// <summary>The token table as a site.</summary>
+    public static LinearSpec EmbeddingLinear(ModelSpec model)
     {
         const string Suffix = ".weight";
         var tensor = model.Embedding.Tokens;

@@ -1,0 +1,178 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using Compress.Core.Graph;
+using Compress.Core.Methods;
+using Compress.Core.Progress;
+using Compress.Core.Runs;
+using Compress.Core.Statistics;
+using Compress.Formats.Checkpoints;
+using TorchSharp;
+
+namespace Compress.Core.Pipeline;
+
+/// <summary>
+/// Runs one stage over the model, a part at a time: load a block from the mapped checkpoint, gather statistics on the activations that
+/// the compressed blocks before it produced, compress its sites, write and journal it, push the activations through, dispose.
+/// </summary>
+/// <remarks>
+/// Memory is one block, its statistics and the activations, whatever the depth (the driver of Wanda, SparseGPT and GPTQ). A method that
+/// needs no statistics runs without forward passes. Parts that the journal names are not done again: activations pass through what
+/// they left, which gives the same bits as if the run had never stopped.
+/// </remarks>
+internal sealed class BlockPipeline : IDisposable
+{
+    private readonly StageJob job;
+    private readonly ILinearMethod method;
+    private readonly SiteCompressor compressor;
+    private readonly Dictionary<string, PartFinished> finished;
+    private readonly PositionTables tables = new();
+    private Activations? activations;
+    private long done;
+
+    private BlockPipeline(StageJob job)
+    {
+        this.job = job;
+        method = job.Stage.Method.Create(job.Stage.Options);
+        compressor = new SiteCompressor(job.Stage, job.Number, method, job.Source, job.Seed, job.Forward.Device);
+        finished = job.Journal.Entries.OfType<PartFinished>().Where(e => e.Stage == job.Number)
+            .ToDictionary(e => e.Part, StringComparer.Ordinal);
+    }
+
+    private bool NeedsActivations => method.Needs.Types.Count > 0;
+
+    /// <summary>Runs a stage, or what is left of it.</summary>
+    public static void Run(StageJob job)
+    {
+        using var pipeline = new BlockPipeline(job);
+        pipeline.Run();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        activations?.Dispose();
+        tables.Dispose();
+    }
+
+    private void Run()
+    {
+        var selected = SiteSelection.Select(job.Model, job.Stage);
+        var parts = ModelPart.Of(job.Model, selected);
+        job.Progress.Report(new PhaseStarted(job.Title, selected.Count, "sites"));
+        foreach (var part in parts.Where(p => finished.ContainsKey(p.Name))) job.Result.Add(part.FileIn(job.Folder));
+        var last = parts.ToList().FindLastIndex(p => p.Sites.Count > 0 && !finished.ContainsKey(p.Name));
+        if (last >= 0) Survey(selected);
+        for (var i = 0; i <= last; i++)
+        {
+            job.Cancellation.ThrowIfCancellationRequested();
+            RunPart(parts[i], advance: i < last);
+        }
+        job.Progress.Report(new PhaseEnded());
+    }
+
+    /// <summary>Lets a method with a global view see every weight before it changes the first; a resumed run repeats it.</summary>
+    private void Survey(IReadOnlyList<SelectableSite> selected)
+    {
+        if (method is not ISurveyingMethod surveying) return;
+        while (surveying.BeginSurvey())
+        {
+            foreach (var site in selected)
+            {
+                job.Cancellation.ThrowIfCancellationRequested();
+                using var scope = torch.NewDisposeScope();
+                surveying.Survey(compressor.View(site));
+                job.Source.Release(site.Spec.Weight.Tensor);
+            }
+        }
+    }
+
+    private void RunPart(ModelPart part, bool advance)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var compress = part.Sites.Count > 0 && !finished.ContainsKey(part.Name);
+        if (finished.TryGetValue(part.Name, out var earlier)) Advance(earlier.Sites.Count, null);
+        if (part.Name == ModelPart.EmbeddingName && !compress) return;
+        using (var scope = torch.NewDisposeScope())
+        using (var block = LoadBlock(part, compress))
+        {
+            if (compress) Finish(part, Compress(part, block), start);
+            if (block is not null && advance) activations!.Advance(block);
+        }
+        foreach (var tensor in part.Sites.Select(s => s.Spec.Weight.Tensor)) job.Source.Release(tensor);
+    }
+
+    /// <summary>The block as activations see it: as it was where it is to be compressed, as it became where that is done.</summary>
+    private Block? LoadBlock(ModelPart part, bool compress)
+    {
+        if (!NeedsActivations || part.Block is not { } index) return null;
+        EnsureActivations();
+        ITensorSource source = compress ? job.Source : job.Result;
+        var block = Block.Load(source, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
+        foreach (var name in StoredTensors.Of(job.Model.Blocks[index])) source.Release(name);
+        return block;
+    }
+
+    private void EnsureActivations() =>
+        activations ??= Activations.Embed(job.Result, job.Model, job.Windows, job.Forward, job.Cancellation);
+
+    private List<(CompressedSite Weight, SiteReport Report)> Compress(ModelPart part, Block? block)
+    {
+        var results = new List<(CompressedSite, SiteReport)>();
+        if (part.Name == ModelPart.HeadName && NeedsActivations)
+        {
+            EnsureActivations();
+            using var head = Head.Load(job.Source, job.Model, job.Forward.Compute, job.Forward.Device);
+            using var statistics = new StatisticsCollector(method.Needs, [head.Site], job.Forward.Device);
+            activations!.Observe(head, statistics);
+            results.Add(CompressSite(part.Sites[0], statistics.Of(head.Site.InputName)));
+            return results;
+        }
+        if (block is null)
+        {
+            results.AddRange(part.Sites.Select(site => CompressSite(site, [])));
+            return results;
+        }
+        var sites = part.Sites.Select(s => (Selected: s, Linear: block.Sites.First(b => b.Name == s.Shape.Name))).ToList();
+        foreach (var group in sites.GroupBy(s => method.TrueSequential ? s.Linear.InputName : ""))
+        {
+            using var statistics = new StatisticsCollector(method.Needs, group.Select(s => s.Linear), job.Forward.Device);
+            activations!.Observe(block, statistics);
+            foreach (var (selected, linear) in group)
+            {
+                var result = CompressSite(selected, statistics.Of(linear.InputName));
+                linear.Weight = result.Weight.Weight.to(job.Forward.Compute, copy: true);
+                results.Add(result);
+                if (group.Last(s => s.Linear.InputName == linear.InputName).Linear == linear) statistics.Forget(linear.InputName);
+            }
+        }
+        return results;
+    }
+
+    private (CompressedSite Weight, SiteReport Report) CompressSite(SelectableSite site, IReadOnlyList<Statistic> statistics)
+    {
+        job.Cancellation.ThrowIfCancellationRequested();
+        var result = compressor.Compress(site, statistics);
+        Advance(1, Describe(result.Report));
+        return result;
+    }
+
+    /// <summary>Writes a part and journals it: from here on it is never done again.</summary>
+    private void Finish(ModelPart part, List<(CompressedSite Weight, SiteReport Report)> results, long start)
+    {
+        var path = part.FileIn(job.Folder);
+        PartFile.Write(path, job.Source, [.. results.Select(r => r.Weight)]);
+        foreach (var (weight, _) in results) weight.Dispose();
+        using var stream = File.OpenRead(path);
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(stream));
+        var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        job.Journal.Append(new PartFinished(job.Number, part.Name, sha256, stream.Length, seconds, [.. results.Select(r => r.Report)]));
+        job.Result.Add(path);
+    }
+
+    private void Advance(int sites, string? detail) => job.Progress.Report(new PhaseAdvanced(done += sites, detail));
+
+    private static string Describe(SiteReport report) => report.OutputError is { } error
+        ? string.Create(CultureInfo.InvariantCulture, $"{report.Site}: output error {error:G3}")
+        : string.Create(CultureInfo.InvariantCulture, $"{report.Site}: weight error {report.WeightError:G3}");
+}
