@@ -8,10 +8,10 @@ namespace Compress.Core.Graph;
 public sealed class PositionTables : IDisposable
 {
     private readonly Dictionary<(RotarySpec Spec, long Length, string Device), (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
-    private readonly Dictionary<(int? Window, long Length, torch.ScalarType Type, string Device), torch.Tensor> masks = [];
+    private readonly Dictionary<(int? Window, long Rows, long Columns, torch.ScalarType Type, string Device), torch.Tensor> masks = [];
 
     /// <summary>Borrowed tables for positions 0 … length − 1.</summary>
-    /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), f32 <c>[length, rotated dimensions]</c>.</returns>
+    /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), f32 <c>[length, 1, rotated dimensions]</c>.</returns>
     internal (torch.Tensor Cos, torch.Tensor Sin) Rotary(RotarySpec spec, long length, torch.Device device)
     {
         var key = (spec, length, device.ToString());
@@ -20,16 +20,16 @@ public sealed class PositionTables : IDisposable
             ? spec.LongInverseFrequencies
             : spec.InverseFrequencies;
         var half = frequencies.Length;
-        var cos = new float[length, 2 * half];
-        var sin = new float[length, 2 * half];
+        var cos = new float[length, 1, 2 * half];
+        var sin = new float[length, 1, 2 * half];
         for (var t = 0; t < length; t++)
         {
             for (var i = 0; i < half; i++)
             {
                 var (s, c) = Math.SinCos(t * frequencies[i]);
-                cos[t, i] = cos[t, half + i] = (float)(c * spec.AttentionFactor);
-                sin[t, half + i] = (float)(s * spec.AttentionFactor);
-                sin[t, i] = -sin[t, half + i];
+                cos[t, 0, i] = cos[t, 0, half + i] = (float)(c * spec.AttentionFactor);
+                sin[t, 0, half + i] = (float)(s * spec.AttentionFactor);
+                sin[t, 0, i] = -sin[t, 0, half + i];
             }
         }
         tables = (Own(torch.from_array(cos, device: device)), Own(torch.from_array(sin, device: device)));
@@ -37,18 +37,23 @@ public sealed class PositionTables : IDisposable
         return tables;
     }
 
-    /// <summary>Borrowed additive mask <c>[length, length]</c>: 0 where the query of the row sees the key of the column, else −∞.</summary>
-    internal torch.Tensor Mask(int? window, long length, torch.ScalarType type, torch.Device device)
+    /// <summary>Borrowed additive mask <c>[rows, columns]</c>: 0 where the query of the row sees the key of the column, else −∞.</summary>
+    /// <param name="window">Positions that a query sees, itself included; null for all before it.</param>
+    /// <param name="rows">Queries; the last one stands at the last column.</param>
+    /// <param name="columns">Keys; at least <paramref name="rows"/>.</param>
+    /// <param name="type">Type of the mask.</param>
+    /// <param name="device">Where it lies.</param>
+    internal torch.Tensor Mask(int? window, long rows, long columns, torch.ScalarType type, torch.Device device)
     {
-        var key = (window, length, type, device.ToString());
+        var key = (window, rows, columns, type, device.ToString());
         if (masks.TryGetValue(key, out var mask)) return mask;
         using var scope = torch.NewDisposeScope();
         using var _ = torch.no_grad();
-        var position = torch.arange(length, device: device);
-        var distance = position.unsqueeze(1) - position.unsqueeze(0);
+        var query = torch.arange(columns - rows, columns, device: device);
+        var distance = query.unsqueeze(1) - torch.arange(columns, device: device).unsqueeze(0);
         var hidden = distance < 0;
         if (window is { } w) hidden = hidden | (distance >= w);
-        mask = Own(torch.zeros([length, length], dtype: type, device: device).masked_fill(hidden, float.NegativeInfinity));
+        mask = Own(torch.zeros([rows, columns], dtype: type, device: device).masked_fill(hidden, float.NegativeInfinity));
         masks.Add(key, mask);
         return mask;
     }
