@@ -206,8 +206,8 @@ public static class GgmlDecoder
         }
     }
 
-    /// <summary>Scale and minimum of group <paramref name="k"/> in the 12 bytes that Q4_K and Q5_K share.</summary>
-    internal static (int Scale, int Minimum) SixBitScale(ReadOnlySpan<byte> s, int k) => k < 4
+    /// <summary>Scale and minimum (0 … 63) of group <paramref name="k"/> in the 12 bytes that begin a block of Q4_K or Q5_K after its halves.</summary>
+    public static (int Scale, int Minimum) SixBitScale(ReadOnlySpan<byte> s, int k) => k < 4
         ? (s[k] & 63, s[k + 4] & 63)
         : ((s[k + 4] & 15) | (s[k - 4] >> 6) << 4, (s[k + 4] >> 4) | (s[k] >> 6) << 4);
 
