@@ -37,7 +37,7 @@ public unsafe class CodecTests
         fixed (float* xs = x, y = one, ys = many, scratch = panel)
         {
             Codecs.For(type).Vector(w, Columns, xs, y, 0, Rows);
-            Codecs.For(type).Matrix(w, Columns, xs, Tokens, ys, Rows, 0, Rows, scratch);
+            Codecs.For(type).Matrix(w, Columns, xs, Columns, Tokens, ys, Rows, 0, Rows, scratch);
         }
         for (var t = 0; t < Tokens; t++)
         {

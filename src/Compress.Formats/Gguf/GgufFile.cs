@@ -58,6 +58,9 @@ public sealed class GgufFile : IDisposable
         return file.Bytes(tensor.Offset + offset, count);
     }
 
+    /// <summary>Where a tensor's bytes begin in memory, valid until the file is disposed.</summary>
+    public nint Address(GgufTensor tensor) => file.Address + (nint)tensor.Offset;
+
     /// <inheritdoc/>
     public void Dispose() => file.Dispose();
 

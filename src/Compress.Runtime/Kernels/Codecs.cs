@@ -13,7 +13,7 @@ internal abstract unsafe class Kernel
     public abstract void Vector(byte* weights, int columns, float* x, float* y, int from, int to);
 
     /// <inheritdoc cref="Product.Matrix{TCodec}"/>
-    public abstract void Matrix(byte* weights, int columns, float* x, int tokens, float* y, nint stride, int from, int to, float* panel);
+    public abstract void Matrix(byte* weights, int columns, float* x, nint xStride, int tokens, float* y, nint stride, int from, int to, float* panel);
 
     /// <summary>Decodes rows <paramref name="from"/> … <paramref name="to"/> − 1 to floats (embedding look-up).</summary>
     public abstract void DecodeRows(byte* weights, int columns, int from, int to, float* destination);
@@ -51,8 +51,8 @@ internal static class Codecs
         public override void Vector(byte* weights, int columns, float* x, float* y, int from, int to) =>
             Product.Vector<TCodec>(weights, columns, x, y, from, to);
 
-        public override void Matrix(byte* weights, int columns, float* x, int tokens, float* y, nint stride, int from, int to, float* panel) =>
-            Product.Matrix<TCodec>(weights, columns, x, tokens, y, stride, from, to, panel);
+        public override void Matrix(byte* weights, int columns, float* x, nint xStride, int tokens, float* y, nint stride, int from, int to, float* panel) =>
+            Product.Matrix<TCodec>(weights, columns, x, xStride, tokens, y, stride, from, to, panel);
 
         public override void DecodeRows(byte* weights, int columns, int from, int to, float* destination)
         {

@@ -55,7 +55,8 @@ internal static unsafe class Product
     /// <summary><c>Y[t,r] = Σ_c W[r,c] X[t,c]</c> for a range of rows: each tile of rows is decoded once for all tokens.</summary>
     /// <param name="weights">First row of the whole matrix.</param>
     /// <param name="columns">Columns, a multiple of 32.</param>
-    /// <param name="x">Activations <c>[tokens, columns]</c>.</param>
+    /// <param name="x">Activations <c>[tokens, xStride]</c>.</param>
+    /// <param name="xStride">Floats from one token's activations to the next.</param>
     /// <param name="tokens">Number of tokens.</param>
     /// <param name="y">Outputs <c>[tokens, stride]</c>.</param>
     /// <param name="stride">Floats from one token's outputs to the next.</param>
@@ -63,7 +64,7 @@ internal static unsafe class Product
     /// <param name="to">One past the last row.</param>
     /// <param name="panel">Scratch of <c>4 · columns</c> floats.</param>
     public static void Matrix<TCodec>(
-        byte* weights, int columns, float* x, int tokens, float* y, nint stride, int from, int to, float* panel) where TCodec : IWeightCodec
+        byte* weights, int columns, float* x, nint xStride, int tokens, float* y, nint stride, int from, int to, float* panel) where TCodec : IWeightCodec
     {
         var rowBytes = TCodec.RowBytes(columns);
         for (var r = from; r < to; r += RowTile)
@@ -81,13 +82,13 @@ internal static unsafe class Product
                 }
             }
             for (var t = 0; t < tokens; t += TokenTile)
-                Tile(panel, columns, x + t * (nint)columns, Math.Min(TokenTile, tokens - t), y + t * stride + r, stride, rows);
+                Tile(panel, columns, x + t * xStride, xStride, Math.Min(TokenTile, tokens - t), y + t * stride + r, stride, rows);
         }
     }
 
-    private static void Tile(float* w, nint columns, float* x, int tokens, float* y, nint stride, int rows)
+    private static void Tile(float* w, nint columns, float* x, nint xStride, int tokens, float* y, nint stride, int rows)
     {
-        float* x0 = x, x1 = x + Math.Min(1, tokens - 1) * columns, x2 = x + Math.Min(2, tokens - 1) * columns, x3 = x + Math.Min(3, tokens - 1) * columns;
+        float* x0 = x, x1 = x + Math.Min(1, tokens - 1) * xStride, x2 = x + Math.Min(2, tokens - 1) * xStride, x3 = x + Math.Min(3, tokens - 1) * xStride;
         float* w0 = w, w1 = w + columns, w2 = w1 + columns, w3 = w2 + columns;
         Vector512<float> s00 = default, s01 = default, s02 = default, s03 = default;
         Vector512<float> s10 = default, s11 = default, s12 = default, s13 = default;

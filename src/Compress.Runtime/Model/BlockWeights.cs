@@ -1,0 +1,109 @@
+using Compress.Formats;
+using Compress.Formats.Architectures;
+
+namespace Compress.Runtime.Model;
+
+/// <summary>A linear map with its bias.</summary>
+internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
+{
+    public WeightMatrix Weight { get; } = weight;
+
+    public float[]? Bias { get; } = bias;
+
+    public static Linear Load(IWeights source, LinearSpec spec)
+    {
+        // The engine reads rows as they are stored; fused and transposed families need their parts split first.
+        if (spec.Weight.Transposed || spec.Weight.Rows is not null || spec.Bias?.Rows is not null)
+            throw new ModelFileException(spec.Weight.Tensor, "is stored fused or transposed, which the engine does not run yet.");
+        return new Linear(
+            source.Matrix(spec.Weight.Tensor, spec.OutFeatures, spec.InFeatures),
+            spec.Bias is { } bias ? source.Vector(bias.Tensor, spec.OutFeatures) : null);
+    }
+
+    public void Dispose() => Weight.Dispose();
+}
+
+/// <summary>A norm's values as the kernels take them.</summary>
+internal sealed class Norm(NormKind kind, float[] weight, float[]? bias, float epsilon)
+{
+    public static Norm? Load(IWeights source, NormSpec? spec, int size)
+    {
+        if (spec is null) return null;
+        var weight = spec.Weight is { } name ? source.Vector(name, size) : [.. Enumerable.Repeat(1f, size)];
+        if (spec.WeightOffset != 0)
+        {
+            for (var i = 0; i < size; i++) weight[i] += (float)spec.WeightOffset;
+        }
+        return new Norm(spec.Kind, weight, spec.Bias is { } bias ? source.Vector(bias, size) : null, (float)spec.Epsilon);
+    }
+
+    public unsafe void Apply(float* x, float* to)
+    {
+        fixed (float* w = weight, b = bias)
+        {
+            if (kind == NormKind.Rms) Kernels.Elementwise.RmsNorm(x, w, epsilon, weight.Length, to);
+            else Kernels.Elementwise.LayerNorm(x, w, b, epsilon, weight.Length, to);
+        }
+    }
+}
+
+/// <summary>One block's weights.</summary>
+internal sealed class BlockWeights : IDisposable
+{
+    public BlockWeights(IWeights source, BlockSpec spec, int hidden)
+    {
+        Spec = spec;
+        if (spec.PostNorm || spec.ParallelResidual)
+            throw new ModelFileException(spec.Prefix, "has parallel residuals or norms after the sum, which the engine does not run yet.");
+        AttentionNorm = Norm.Load(source, spec.AttentionNorm, hidden);
+        AttentionOutputNorm = Norm.Load(source, spec.AttentionOutputNorm, hidden);
+        MlpNorm = Norm.Load(source, spec.MlpNorm, hidden);
+        MlpOutputNorm = Norm.Load(source, spec.MlpOutputNorm, hidden);
+        if (spec.Attention is { } attention)
+        {
+            QueryKeyValue = [Linear.Load(source, attention.Query), Linear.Load(source, attention.Key), Linear.Load(source, attention.Value)];
+            Output = Linear.Load(source, attention.Output);
+            QueryNorm = Norm.Load(source, attention.QueryNorm, attention.HeadSize);
+            KeyNorm = Norm.Load(source, attention.KeyNorm, attention.HeadSize);
+        }
+        if (spec.Mlp is { } mlp)
+        {
+            GateUp = mlp.Gate is { } gate ? [Linear.Load(source, gate), Linear.Load(source, mlp.Up)] : [Linear.Load(source, mlp.Up)];
+            Down = Linear.Load(source, mlp.Down);
+        }
+    }
+
+    public BlockSpec Spec { get; }
+
+    public Norm? AttentionNorm { get; }
+
+    public Norm? AttentionOutputNorm { get; }
+
+    public Norm? MlpNorm { get; }
+
+    public Norm? MlpOutputNorm { get; }
+
+    public Norm? QueryNorm { get; }
+
+    public Norm? KeyNorm { get; }
+
+    /// <summary>Query, key, value: they share an input and run as one piece of work.</summary>
+    public Linear[] QueryKeyValue { get; } = [];
+
+    public Linear? Output { get; }
+
+    /// <summary>Gate and up, or up alone.</summary>
+    public Linear[] GateUp { get; } = [];
+
+    public Linear? Down { get; }
+
+    /// <summary>Bytes that decoding one token reads.</summary>
+    public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.Weight.StoredBytes ?? 0);
+
+    public void Dispose()
+    {
+        foreach (var linear in QueryKeyValue.Concat(GateUp)) linear.Dispose();
+        Output?.Dispose();
+        Down?.Dispose();
+    }
+}

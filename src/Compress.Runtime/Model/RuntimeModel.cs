@@ -1,0 +1,80 @@
+using Compress.Formats.Architectures;
+using Compress.Runtime.Threading;
+
+namespace Compress.Runtime.Model;
+
+/// <summary>A causal language model ready to run: weights mapped, threads waiting. Sessions hold the state of one sequence each.</summary>
+/// <example>
+/// <code>
+/// using var model = RuntimeModel.Open("model.gguf");
+/// using var session = model.NewSession(context: 512);
+/// ReadOnlySpan&lt;float&gt; logits = session.Forward([1, 403, 407]);
+/// </code>
+/// </example>
+public sealed class RuntimeModel : IDisposable
+{
+    private readonly IWeights weights;
+
+    private RuntimeModel(IWeights weights, int threads)
+    {
+        this.weights = weights;
+        Spec = weights.Spec;
+        InterleavedRotary = weights.InterleavedRotary;
+        Embedding = weights.Matrix(Spec.Embedding.Tokens, Spec.VocabularySize, Spec.HiddenSize);
+        Blocks = [.. Spec.Blocks.Select(b => new BlockWeights(weights, b, Spec.HiddenSize))];
+        FinalNorm = Norm.Load(weights, Spec.FinalNorm, Spec.HiddenSize);
+        Head = Spec.Head.Tied ? new Linear(Embedding, null) : Linear.Load(weights, Spec.Head.Linear);
+        Pool = new WorkerPool(threads);
+    }
+
+    /// <summary>The model's description.</summary>
+    public ModelSpec Spec { get; }
+
+    /// <summary>Threads that work on a step, the caller's included.</summary>
+    public int Threads => Pool.Count;
+
+    /// <summary>Bytes of weights that decoding one token reads: every block and the head.</summary>
+    public long WeightBytes => Blocks.Sum(b => b.StoredBytes) + Head.Weight.StoredBytes;
+
+    internal bool InterleavedRotary { get; }
+
+    internal WeightMatrix Embedding { get; }
+
+    internal BlockWeights[] Blocks { get; }
+
+    internal Norm? FinalNorm { get; }
+
+    internal Linear Head { get; }
+
+    internal WorkerPool Pool { get; }
+
+    /// <summary>Opens a GGUF file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="threads">Threads to use; null for all cores.</param>
+    /// <exception cref="Formats.ModelFileException">The file is malformed or holds a model that the engine does not run.</exception>
+    public static RuntimeModel Open(string path, int? threads = null)
+    {
+        var weights = GgufWeights.Open(path);
+        try { return new RuntimeModel(weights, threads ?? Environment.ProcessorCount); }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A new sequence. One session runs at a time.</summary>
+    /// <param name="context">Longest sequence in tokens.</param>
+    /// <param name="batch">Most tokens that one pass takes; longer prompts are split.</param>
+    public Session NewSession(int context, int batch = 128) => new(this, context, batch);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Pool.Dispose();
+        foreach (var block in Blocks) block.Dispose();
+        if (!Spec.Head.Tied) Head.Dispose();
+        Embedding.Dispose();
+        weights.Dispose();
+    }
+}

@@ -1,0 +1,229 @@
+using Compress.Runtime.Kernels;
+
+namespace Compress.Runtime.Model;
+
+/// <summary>One sequence: its keys and values, and the working memory of a pass. Nothing is allocated after construction.</summary>
+public sealed unsafe class Session : IDisposable
+{
+    private readonly RuntimeModel model;
+    private readonly int batch;
+    private readonly int width;
+    private readonly int innerWidth;
+    private readonly Scratch stream;
+    private readonly Scratch normed;
+    private readonly Scratch inner;
+    private readonly Scratch gate;
+    private readonly Scratch query;
+    private readonly Scratch logits;
+    private readonly RotaryTables[] rotary;
+    private readonly KeyValueCache[] caches;
+    private readonly ProductWork product;
+    private readonly AttentionWork attention;
+
+    internal Session(RuntimeModel model, int context, int batch)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(context);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batch);
+        this.model = model;
+        this.batch = Math.Min(batch, context);
+        Context = context;
+        width = Padded(model.Spec.HiddenSize);
+        var blocks = model.Spec.Blocks;
+        innerWidth = Padded(blocks.Max(b => Math.Max(b.Mlp?.Up.OutFeatures ?? 0, b.Attention?.Query.OutFeatures ?? 0)));
+        stream = new Scratch((long)this.batch * width);
+        normed = new Scratch((long)this.batch * width);
+        inner = new Scratch((long)this.batch * innerWidth);
+        gate = new Scratch((long)this.batch * innerWidth);
+        query = new Scratch((long)this.batch * innerWidth);
+        logits = new Scratch((long)this.batch * model.Spec.VocabularySize);
+        caches = [.. blocks.Select(b => new KeyValueCache(b.Attention, context))];
+        rotary = [.. blocks.Select(b => new RotaryTables(b.Attention?.Rotary, context))];
+        product = new ProductWork(model.Pool.Count, Math.Max(width, innerWidth));
+        attention = new AttentionWork(model.Pool.Count, context);
+    }
+
+    /// <summary>Longest sequence in tokens.</summary>
+    public int Context { get; }
+
+    /// <summary>Tokens taken so far.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Forgets everything after the first <paramref name="length"/> tokens.</summary>
+    public void Rewind(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        Length = length;
+    }
+
+    /// <summary>Appends tokens and returns the logits after the last one.</summary>
+    /// <param name="tokens">At least one id.</param>
+    /// <returns>Logits <c>[vocabulary]</c>, valid until the next call.</returns>
+    /// <exception cref="ArgumentException">No tokens, an id outside the vocabulary, or more than <see cref="Context"/> in all.</exception>
+    public ReadOnlySpan<float> Forward(ReadOnlySpan<int> tokens)
+    {
+        Check(tokens);
+        while (tokens.Length > batch)
+        {
+            Pass(tokens[..batch], outputs: 0);
+            tokens = tokens[batch..];
+        }
+        Pass(tokens, outputs: 1);
+        return new ReadOnlySpan<float>(logits.Floats, model.Spec.VocabularySize);
+    }
+
+    /// <summary>Appends tokens and gives the logits after each.</summary>
+    /// <param name="tokens">At least one id.</param>
+    /// <param name="destination">Receives <c>[tokens, vocabulary]</c>.</param>
+    /// <exception cref="ArgumentException">As <see cref="Forward"/>, or the destination is too short.</exception>
+    public void ForwardAll(ReadOnlySpan<int> tokens, Span<float> destination)
+    {
+        Check(tokens);
+        var vocabulary = model.Spec.VocabularySize;
+        if (destination.Length < (long)tokens.Length * vocabulary) throw new ArgumentException("too short for all logits", nameof(destination));
+        while (!tokens.IsEmpty)
+        {
+            var part = tokens[..Math.Min(batch, tokens.Length)];
+            Pass(part, outputs: part.Length);
+            new ReadOnlySpan<float>(logits.Floats, part.Length * vocabulary).CopyTo(destination);
+            destination = destination[(part.Length * vocabulary)..];
+            tokens = tokens[part.Length..];
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var scratch in new[] { stream, normed, inner, gate, query, logits }) scratch.Dispose();
+        foreach (var cache in caches) cache.Dispose();
+        foreach (var table in rotary) table.Dispose();
+        product.Dispose();
+        attention.Dispose();
+    }
+
+    private static int Padded(int size) => (size + 31) / 32 * 32;
+
+    private void Check(ReadOnlySpan<int> tokens)
+    {
+        if (tokens.IsEmpty) throw new ArgumentException("no tokens", nameof(tokens));
+        if (tokens.Length > Context - Length)
+            throw new ArgumentException($"{Length} + {tokens.Length} tokens exceed the session's context of {Context}", nameof(tokens));
+        foreach (var token in tokens)
+        {
+            if ((uint)token >= (uint)model.Spec.VocabularySize)
+                throw new ArgumentException($"token {token} is outside the vocabulary of {model.Spec.VocabularySize}", nameof(tokens));
+        }
+    }
+
+    private void Pass(ReadOnlySpan<int> tokens, int outputs)
+    {
+        var count = tokens.Length;
+        Embed(tokens);
+        for (var i = 0; i < model.Blocks.Length; i++)
+        {
+            if (model.Blocks[i].Output is not null) Attend(i, count);
+            if (model.Blocks[i].Down is not null) Feed(model.Blocks[i], count);
+        }
+        Length += count;
+        if (outputs == 0) return;
+        var last = stream.Floats + (nint)(count - outputs) * width;
+        Normalise(model.FinalNorm, last, outputs);
+        Multiply(normed.Floats, width, outputs, model.Head, logits.Floats, model.Spec.VocabularySize);
+        if (model.Spec.Head.SoftCap is { } cap)
+        {
+            foreach (ref var logit in new Span<float>(logits.Floats, outputs * model.Spec.VocabularySize))
+                logit = (float)(cap * Math.Tanh(logit / cap));
+        }
+    }
+
+    private void Embed(ReadOnlySpan<int> tokens)
+    {
+        var scale = (float)model.Spec.Embedding.Scale;
+        for (var t = 0; t < tokens.Length; t++)
+        {
+            var to = stream.Floats + (nint)t * width;
+            model.Embedding.Kernel.DecodeRows(model.Embedding.Data, model.Embedding.PaddedColumns, tokens[t], tokens[t] + 1, to);
+            if (scale == 1) continue;
+            for (var i = 0; i < model.Spec.HiddenSize; i++) to[i] *= scale;
+        }
+    }
+
+    private void Attend(int index, int count)
+    {
+        var block = model.Blocks[index];
+        var spec = block.Spec.Attention!;
+        var cache = caches[index];
+        Normalise(block.AttentionNorm, stream.Floats, count);
+        product.Begin(normed.Floats, width, count);
+        product.Add(block.QueryKeyValue[0], query.Floats, innerWidth);
+        product.Add(block.QueryKeyValue[1], cache.Keys + (nint)Length * cache.Width, cache.Width);
+        product.Add(block.QueryKeyValue[2], cache.Values + (nint)Length * cache.Width, cache.Width);
+        product.Run(model.Pool);
+        for (var t = 0; t < count; t++)
+        {
+            Prepare(block.QueryNorm, rotary[index], query.Floats + (nint)t * innerWidth, spec.Heads, spec.HeadSize, Length + t);
+            Prepare(block.KeyNorm, rotary[index], cache.Keys + (nint)(Length + t) * cache.Width, spec.KeyValueHeads, spec.HeadSize, Length + t);
+        }
+        attention.Run(model.Pool, spec, cache, query.Floats, inner.Floats, innerWidth, Length, count);
+        Multiply(inner.Floats, innerWidth, count, block.Output!, normed.Floats, width);
+        AddToStream(block.AttentionOutputNorm, count);
+    }
+
+    private void Prepare(Norm? norm, RotaryTables tables, float* heads, int count, int size, int position)
+    {
+        for (var h = 0; h < count; h++)
+        {
+            var head = heads + (nint)h * size;
+            norm?.Apply(head, head);
+            if (tables.Pairs > 0) Elementwise.Rotate(head, tables.Cos(position), tables.Sin(position), tables.Pairs, model.InterleavedRotary);
+        }
+    }
+
+    private void Feed(BlockWeights block, int count)
+    {
+        var mlp = block.Spec.Mlp!;
+        Normalise(block.MlpNorm, stream.Floats, count);
+        product.Begin(normed.Floats, width, count);
+        if (mlp.Gate is not null) product.Add(block.GateUp[0], gate.Floats, innerWidth);
+        product.Add(block.GateUp[^1], inner.Floats, innerWidth);
+        product.Run(model.Pool);
+        var channels = mlp.Up.OutFeatures;
+        for (var t = 0; t < count; t++)
+        {
+            var up = inner.Floats + (nint)t * innerWidth;
+            Elementwise.Activate(mlp.Activation, mlp.Gate is null ? null : gate.Floats + (nint)t * innerWidth, up, channels);
+            // Kernels read whole groups of 32: what lies beyond the channels must be zero.
+            new Span<float>(up + channels, Padded(channels) - channels).Clear();
+        }
+        Multiply(inner.Floats, innerWidth, count, block.Down!, normed.Floats, width);
+        AddToStream(block.MlpOutputNorm, count);
+    }
+
+    private void Normalise(Norm? norm, float* from, int count)
+    {
+        for (var t = 0; t < count; t++)
+        {
+            var to = normed.Floats + (nint)t * width;
+            if (norm is null) Buffer.MemoryCopy(from + (nint)t * width, to, 4L * width, 4L * width);
+            else norm.Apply(from + (nint)t * width, to);
+            new Span<float>(to + model.Spec.HiddenSize, width - model.Spec.HiddenSize).Clear();
+        }
+    }
+
+    private void AddToStream(Norm? norm, int count)
+    {
+        for (var t = 0; t < count; t++)
+        {
+            var from = normed.Floats + (nint)t * width;
+            norm?.Apply(from, from);
+            Elementwise.Add(stream.Floats + (nint)t * width, from, model.Spec.HiddenSize);
+        }
+    }
+
+    private void Multiply(float* x, int stride, int count, Linear linear, float* y, int yStride)
+    {
+        product.Begin(x, stride, count);
+        product.Add(linear, y, yStride);
+        product.Run(model.Pool);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Runtime.InteropServices;
+using Compress.Formats.Gguf;
+using Compress.Runtime.Kernels;
+
+namespace Compress.Runtime.Model;
+
+/// <summary>An encoded weight <c>[rows, columns]</c>: memory-mapped as it is stored, or a padded copy where rows are not whole groups of 32.</summary>
+internal sealed unsafe class WeightMatrix : IDisposable
+{
+    private readonly byte* data;
+    private readonly void* owned;
+
+    private WeightMatrix(GgmlType type, int rows, int columns, int paddedColumns, byte* data, void* owned, long storedBytes)
+    {
+        Type = type;
+        Kernel = Codecs.For(type);
+        (Rows, Columns, PaddedColumns) = (rows, columns, paddedColumns);
+        this.data = data;
+        this.owned = owned;
+        StoredBytes = storedBytes;
+    }
+
+    /// <summary>Storage type.</summary>
+    public GgmlType Type { get; }
+
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    /// <summary>Columns as the kernels see them: activations must be zero beyond <see cref="Columns"/>.</summary>
+    public int PaddedColumns { get; }
+
+    /// <summary>Bytes that one pass over the weight reads.</summary>
+    public long StoredBytes { get; }
+
+    public Kernel Kernel { get; }
+
+    public byte* Data => data;
+
+    /// <summary>Wraps rows that lie one after the other; <paramref name="address"/> must outlive the matrix.</summary>
+    public static WeightMatrix Borrow(GgmlType type, int rows, int columns, nint address)
+    {
+        var bytes = rows * type.RowBytes(columns);
+        if (columns % 32 == 0) return new WeightMatrix(type, rows, columns, columns, (byte*)address, null, bytes);
+        var padded = (columns + 31) / 32 * 32;
+        var from = type.RowBytes(columns);
+        var to = type.RowBytes(padded);
+        var copy = (byte*)NativeMemory.AlignedAlloc((nuint)(rows * to), 64);
+        NativeMemory.Clear(copy, (nuint)(rows * to));
+        for (var r = 0; r < rows; r++) Buffer.MemoryCopy((byte*)address + r * from, copy + r * to, to, from);
+        return new WeightMatrix(type, rows, columns, padded, copy, copy, rows * to);
+    }
+
+    public void Dispose() => NativeMemory.AlignedFree(owned);
+}
