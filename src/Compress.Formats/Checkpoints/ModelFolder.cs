@@ -88,12 +88,16 @@ public sealed class ModelFolder : IDisposable
         return new ModelFolder(path, path, file.Config, null, file);
     }
 
-    string BesideLlama2c()
+    /// <summary>The tokenizer beside a llama2.c file, or null where there is none.</summary>
+    internal string? FindLlama2cTokenizer()
     {
         var folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!;
-        var vocabulary = Config.GetProperty("vocab_size").GetInt32().ToString(CultureInfo.InvariantCulture);
-        string[] names = ["tokenizer.bin", $"tok{vocabulary}.bin"];
-        return names.Select(name => System.IO.Path.Combine(folder, name)).FirstOrDefault(File.Exists)
-            ?? throw new ModelFileException(Path, $"neither {names[0]} nor {names[1]} lies beside it.", "Copy the model's tokenizer there.");
+        return Llama2cTokenizerNames().Select(name => System.IO.Path.Combine(folder, name)).FirstOrDefault(File.Exists);
     }
+
+    string BesideLlama2c() => FindLlama2cTokenizer() ?? throw new ModelFileException(
+        Path, $"neither {string.Join(" nor ", Llama2cTokenizerNames())} lies beside it.", "Copy the model's tokenizer there.");
+
+    string[] Llama2cTokenizerNames() =>
+        ["tokenizer.bin", string.Create(CultureInfo.InvariantCulture, $"tok{Config.GetProperty("vocab_size").GetInt32()}.bin")];
 }
