@@ -22,4 +22,7 @@ public sealed record EvaluationOptions
     /// which the weights are read again; one window per model is always held.
     /// </summary>
     public long HiddenStateBytes { get; init; } = 256L << 20;
+
+    /// <summary>Most bytes of one model's head weights held at a time, in f32: a larger vocabulary is scored in slices.</summary>
+    public long HeadBytes { get; init; } = 64L << 20;
 }

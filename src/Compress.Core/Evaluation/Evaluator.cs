@@ -4,7 +4,7 @@ namespace Compress.Core.Evaluation;
 
 /// <summary>Measures a model, and its distance to the original it was made from, on the same tokens.</summary>
 /// <remarks>
-/// Rounds of windows stream through one block at a time (<see cref="HiddenStates"/>); the head is applied to a few positions at a
+/// Rounds of windows stream through one block at a time (<see cref="HiddenStates"/>); the head is applied slice by slice to a few positions at a
 /// time (<see cref="ScoringPass"/>), so logits never fill one window. Peak memory is the largest block or the heads, plus
 /// <see cref="EvaluationOptions.HiddenStateBytes"/>, whatever the depth of the model and the length of the text.
 /// </remarks>

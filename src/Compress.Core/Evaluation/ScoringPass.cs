@@ -1,4 +1,3 @@
-using Compress.Core.Graph;
 using Compress.Core.Progress;
 using static TorchSharp.torch;
 
@@ -53,39 +52,45 @@ internal sealed class ScoringPass(
 
     private void ScoreRound(List<ScoredWindow> round, CancellationToken cancellation)
     {
-        using var states = HiddenStates.Compute(model, round, options.Precision, device, Advance, cancellation);
-        using var referenceStates = reference is null
-            ? null
-            : HiddenStates.Compute(reference, round, options.Precision, device, Advance, cancellation);
-        using var head = LoadHead(model);
-        using var referenceHead = reference is null ? null : LoadHead(reference);
+        int[] targets = [.. round.SelectMany(w => w.Ids[w.FirstTarget..].ToArray())];
+        using var tested = Compute(model, round, targets, cancellation);
+        using var original = reference is null ? null : Compute(reference, round, targets, cancellation);
+        var slice = ModelRound.SliceSize(model.Spec, options.HeadBytes);
+        if (reference is not null) slice = Math.Max(slice, ModelRound.SliceSize(reference.Spec, options.HeadBytes));
+        for (var token = 0; token < model.Spec.VocabularySize; token += slice)
+        {
+            var count = Math.Min(slice, model.Spec.VocabularySize - token);
+            tested.LoadSlice(token, count);
+            original?.LoadSlice(token, count);
+            ScoreSlice(round, token, (int)Math.Max(1, LogitBytes / sizeof(float) / count), tested, original, cancellation);
+        }
+        scores.Add(targets.Length, tested.Sums, original?.Sums);
+    }
+
+    private ModelRound Compute(EvaluatedModel of, List<ScoredWindow> round, int[] targets, CancellationToken cancellation)
+    {
+        var states = HiddenStates.Compute(of, round, options.Precision, device, Advance, cancellation);
+        return new ModelRound(of, states, new SoftmaxSums(targets), options.Precision, device);
+    }
+
+    private static void ScoreSlice(
+        List<ScoredWindow> round, int token, int positions, ModelRound tested, ModelRound? original, CancellationToken cancellation)
+    {
+        var first = 0;
         for (var i = 0; i < round.Count; i++)
         {
             cancellation.ThrowIfCancellationRequested();
-            ScoreWindow(round[i], states.Window(i), head, referenceStates?.Window(i), referenceHead);
-        }
-    }
-
-    private Head LoadHead(EvaluatedModel of)
-    {
-        using var tensors = new StreamedTensors(of.Tensors);
-        return Head.Load(tensors, of.Spec, options.Precision, device);
-    }
-
-    private void ScoreWindow(ScoredWindow window, Tensor hidden, Head head, Tensor? referenceHidden, Head? referenceHead)
-    {
-        using var hiddenOwner = hidden;
-        using var referenceOwner = referenceHidden;
-        var rows = (int)Math.Max(1, LogitBytes / sizeof(float) / model.Spec.VocabularySize);
-        for (var target = window.FirstTarget; target < window.Ids.Length; target += rows)
-        {
-            using var scope = NewDisposeScope();
-            var count = Math.Min(rows, window.Ids.Length - target);
-            var targets = tensor(Array.ConvertAll(window.Ids.Slice(target, count).ToArray(), id => (long)id), device: device);
-            scores.Add(LogitsOf(hidden, head), referenceHidden is null ? null : LogitsOf(referenceHidden, referenceHead!), targets);
-
-            // The token at a position is predicted from the hidden state of the position before it.
-            Tensor LogitsOf(Tensor states, Head head) => head.Forward(states.narrow(0, target - 1, count).unsqueeze(0)).squeeze(0);
+            for (var at = 0; at < round[i].Targets; at += positions)
+            {
+                using var scope = NewDisposeScope();
+                var count = Math.Min(positions, round[i].Targets - at);
+                // A token is predicted from the hidden state of the position before it.
+                var position = round[i].FirstTarget - 1 + at;
+                var logits = tested.Logits(i, position, count);
+                tested.Sums.Add(first + at, token, logits, other: null);
+                original?.Sums.Add(first + at, token, original.Logits(i, position, count), logits);
+            }
+            first += round[i].Targets;
         }
     }
 

@@ -68,6 +68,19 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(whole.Top1Agreement, rounds.Top1Agreement);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7 * 16 * 4)]
+    public async Task Slices_of_the_vocabulary_give_the_same_numbers(long headBytes)
+    {
+        var whole = await Evaluate("gptq", new EvaluationOptions { Window = 24 });
+        var sliced = await Evaluate("gptq", new EvaluationOptions { Window = 24, HeadBytes = headBytes });
+        Close(whole.Perplexity, sliced.Perplexity);
+        Close(whole.KlMean!.Value, sliced.KlMean!.Value);
+        Close(whole.KlP99!.Value, sliced.KlP99!.Value);
+        Assert.Equal(whole.Top1Agreement, sliced.Top1Agreement);
+    }
+
     [Fact]
     public async Task The_same_call_gives_the_same_bits() =>
         Assert.Equal(await Evaluate("gptq", new EvaluationOptions { Window = 24 }), await Evaluate("gptq", new EvaluationOptions { Window = 24 }));
