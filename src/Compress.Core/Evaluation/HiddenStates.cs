@@ -66,15 +66,15 @@ internal sealed class HiddenStates : IDisposable
     /// <remarks>The residual stream is f32 whatever the blocks' type.</remarks>
     private void Embed(EvaluatedModel model, IReadOnlyList<ScoredWindow> windows, Device device)
     {
-        using var tensors = new StreamedTensors(model.Tensors);
-        using var embedding = Embedding.Load(tensors, model.Spec, ScalarType.Float32, device);
+        using var rows = new EmbeddedRows(model, windows);
+        using var embedding = rows.Load(device);
         for (var first = 0; first < windows.Count;)
         {
             using var scope = NewDisposeScope();
             var length = windows[first].Ids.Length;
             var count = BatchSize(windows, first);
             var ids = new long[count * length];
-            for (var i = 0; i < ids.Length; i++) ids[i] = windows[first + i / length].Ids.Span[i % length];
+            for (var i = 0; i < ids.Length; i++) ids[i] = rows.RowOf(windows[first + i / length].Ids.Span[i % length]);
             for (var i = 0; i < count; i++) places.Add((batches.Count, i));
             batches.Add(embedding.Forward(tensor(ids, device: device).reshape(count, length)).MoveToOuterDisposeScope());
             first += count;
