@@ -1,3 +1,4 @@
+using Compress.Core.Numerics;
 using static TorchSharp.torch;
 
 namespace Compress.Core.Statistics;
@@ -7,82 +8,107 @@ namespace Compress.Core.Statistics;
 /// squared output error with respect to one row of its weight.
 /// </summary>
 /// <remarks>
-/// <para>Frantar et al. 2022, arXiv:2210.17323, section 3; running form as in the published code. H is symmetric, so only panels on and
-/// right of the diagonal are computed: half the work. Sums are f32; scaling by 2/n happens once, on reading.</para>
-/// <para>bf16 inputs are widened to f32, which is exact. A bf16 product would be up to four times faster, but libtorch rounds its
-/// result to bf16: an error of 0.2 % in each element, which outweighs the usual damping of 1 % of the mean diagonal wherever the
-/// largest eigenvalue is more than a few times the mean, and makes H indefinite.</para>
+/// <para>Frantar et al. 2022, arXiv:2210.17323, section 3. The running form of the published code is the sum divided by the sequences
+/// seen; here the plain sum is kept in f32 and 2/n applied on reading. H is symmetric, so only tiles on and right of the diagonal are
+/// computed: half the work.</para>
+/// <para>bf16 inputs are widened to f32, which is exact. libtorch's bf16 product would round each element of H to bf16, 0.2 % off:
+/// that outweighs the usual damping of 1 % of the mean diagonal wherever the largest eigenvalue is more than a few times the mean, and
+/// makes H indefinite.</para>
 /// </remarks>
-public sealed class Hessian : Statistic
+public sealed unsafe class Hessian : Statistic
 {
-    private const int PanelRows = 512;
-    private const int TokensPerChunk = 2048;
+    /// <summary>Tokens whose inputs are held in panels at a time: H's memory traffic is spread over them.</summary>
+    private const int TokensPerChunk = 512;
+    private const int MirrorBlock = 64;
 
     private readonly Tensor sum;
     private readonly int features;
+    private ColumnPanels? panels;
     private long sequences;
+    private bool mirrored = true;
 
     /// <summary>An empty statistic.</summary>
-    /// <param name="features">Input features; the statistic takes 4·features² bytes.</param>
-    /// <param name="device">Where inputs will lie.</param>
+    /// <param name="features">Input features; the statistic takes 4·features² bytes of the machine's memory.</param>
+    /// <param name="device">Where inputs will lie; sums are kept on the CPU.</param>
     public Hessian(int features, Device device)
     {
+        ArgumentNullException.ThrowIfNull(device);
         this.features = features;
-        sum = zeros(features, features, ScalarType.Float32, device).DetachFromDisposeScope();
+        sum = zeros(features, features, ScalarType.Float32, CPU).DetachFromDisposeScope();
     }
+
+    /// <summary>What the sum is multiplied by on reading: 2/n.</summary>
+    internal float Scale => 2f / Math.Max(1, sequences);
 
     /// <inheritdoc/>
     public override void Accumulate(Tensor x, int sequences)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sequences);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(x.shape[1], features, nameof(x));
         using var scope = NewDisposeScope();
         using var ignored = no_grad();
+        using var into = HostMatrix.Of(sum);
+        panels ??= new ColumnPanels(TokensPerChunk, features);
         foreach (var chunk in x.split(TokensPerChunk, 0))
         {
-            var f32 = chunk.to(ScalarType.Float32);
-            for (var from = 0; from < features; from += PanelRows)
+            var tokens = (int)chunk.shape[0];
+            if (tokens == 0) continue;
+            if (x.dtype == ScalarType.BFloat16)
             {
-                var rows = Math.Min(PanelRows, features - from);
-                using var left = f32.narrow(1, from, rows);
-                using var leftT = left.t();
-                using var right = f32.narrow(1, from, features - from);
-                using var panelRows = sum.narrow(0, from, rows);
-                using var panel = panelRows.narrow(1, from, features - from);
-                panel.addmm_(leftT, right, 1, 1);
+                var here = chunk.cpu().contiguous();
+                fixed (byte* start = here.bytes) panels.FillBFloat16((ushort*)start, features, tokens, features);
             }
+            else
+            {
+                using var here = HostMatrix.Of(chunk);
+                panels.Fill(here.Data, features, tokens, features);
+            }
+            SymmetricProduct.AddUpper(panels, into.Data, features, features);
         }
         this.sequences += sequences;
+        mirrored = false;
     }
 
     /// <summary>The Hessian.</summary>
-    /// <returns>Owned symmetric f32 matrix <c>[in, in]</c>; zeros before the first batch.</returns>
+    /// <returns>Owned symmetric f32 matrix <c>[in, in]</c> on the CPU; zeros before the first batch.</returns>
     public Tensor ToMatrix()
     {
+        using var unscaled = Sum();
         using var ignored = no_grad();
-        var result = sum.mul(2.0 / Math.Max(1, sequences));
-        for (var from = 0; from < features; from += PanelRows)
+        return sum.mul(Scale);
+    }
+
+    /// <summary>The symmetric sum <c>Σ XᵀX</c>, borrowed; times <see cref="Scale"/> it is the Hessian.</summary>
+    internal HostMatrix Sum()
+    {
+        var matrix = HostMatrix.Of(sum);
+        if (mirrored) return matrix;
+        panels?.Dispose();
+        panels = null;
+        var blocks = (features + MirrorBlock - 1) / MirrorBlock;
+        Workers.For(blocks, (long)features * features, block =>
         {
-            var rows = Math.Min(PanelRows, features - from);
-            using var panelRows = result.narrow(0, from, rows);
-            using var corner = panelRows.narrow(1, from, rows);
-            using var upper = corner.triu();
-            using var strict = upper.triu(1);
-            using var lower = strict.t();
-            using var whole = upper.add(lower);
-            corner.copy_(whole);
-            if (from + rows == features) break;
-            using var right = panelRows.narrow(1, from + rows, features - from - rows);
-            using var below = result.narrow(0, from + rows, features - from - rows);
-            using var target = below.narrow(1, from, rows);
-            using var mirrored = right.t();
-            target.copy_(mirrored);
-        }
-        return result;
+            var (i0, i1) = (block * MirrorBlock, Math.Min(features, (block + 1) * MirrorBlock));
+            for (var j0 = 0; j0 < i1; j0 += MirrorBlock) Mirror(matrix.Data, i0, i1, j0);
+        });
+        mirrored = true;
+        return matrix;
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) sum.Dispose();
+        if (!disposing) return;
+        sum.Dispose();
+        panels?.Dispose();
+    }
+
+    /// <summary>Fills a block left of the diagonal from the one right of it.</summary>
+    private void Mirror(float* h, int i0, int i1, int j0)
+    {
+        for (var i = i0; i < i1; i++)
+        {
+            for (var j = j0; j < Math.Min(i, j0 + MirrorBlock); j++) h[(nint)i * features + j] = h[(nint)j * features + i];
+        }
     }
 }
