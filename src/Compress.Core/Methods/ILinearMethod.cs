@@ -22,6 +22,9 @@ public interface ILinearMethod
     /// <returns>What does not fit, with the remedy; null where all is well.</returns>
     string? Unfit(SiteShape site) => null;
 
+    /// <summary>What a site will look like, for plans and size estimates; from headers alone.</summary>
+    SiteOutlook Outlook(SiteShape site) => new();
+
     /// <summary>Compresses one site.</summary>
     /// <param name="site">The site; its tensors are borrowed.</param>
     /// <param name="statistics">What <see cref="Needs"/> asked for.</param>
@@ -47,6 +50,13 @@ public interface ISurveyingMethod : ILinearMethod
 /// <param name="OutFeatures">Rows.</param>
 /// <param name="InFeatures">Columns.</param>
 public readonly record struct SiteShape(string Name, SiteRole Role, int OutFeatures, int InFeatures);
+
+/// <summary>What a method is going to make of a site.</summary>
+/// <param name="Sparsity">Share of zeros, or null where the method sets none or it depends on the weights.</param>
+/// <param name="Bits">Bits of a code, or null where the weight stays dense.</param>
+/// <param name="GroupSize">Columns that share a scale; null for one scale a row.</param>
+/// <param name="Symmetric">True where no zero points are stored.</param>
+public readonly record struct SiteOutlook(double? Sparsity = null, int? Bits = null, int? GroupSize = null, bool Symmetric = true);
 
 /// <summary>A site as a method sees it.</summary>
 /// <param name="Name">Site name.</param>

@@ -1,0 +1,135 @@
+using System.Globalization;
+using Compress.Core.Evaluation;
+using Compress.Formats;
+using Compress.Formats.Architectures;
+using Compress.Formats.Checkpoints;
+using TorchSharp;
+
+namespace Compress.Core.Recipes;
+
+/// <summary>Finds everything about a recipe that cannot work, before any weight is read: only headers are looked at.</summary>
+public static class RecipeValidator
+{
+    /// <summary>Opens the recipe's model and checks the recipe against it.</summary>
+    /// <param name="recipe">A bound recipe whose paths are resolved (<see cref="RecipeFile.Load"/>).</param>
+    /// <returns>The open model; the caller disposes it.</returns>
+    /// <exception cref="RecipeException">Something does not fit; all problems are reported at once.</exception>
+    /// <exception cref="ModelFileException">The model or its tokenizer cannot be read.</exception>
+    public static ModelFolder Open(Bound<Recipe> recipe)
+    {
+        ArgumentNullException.ThrowIfNull(recipe);
+        var problems = WithoutModel(recipe);
+        if (!Path.Exists(recipe.Value.Model)) throw Failure(problems);
+        var model = ModelFolder.Open(recipe.Value.Model);
+        try
+        {
+            problems = [.. problems, .. AgainstModel(recipe, model.Spec)];
+            if (problems.Count > 0) throw Failure(problems);
+            if (recipe.Value.Calibration is not null || recipe.Value.Evaluate.Count > 0) model.LoadTokenizer();
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Problems that show without the model: missing files, combinations that make no sense.</summary>
+    public static IReadOnlyList<RecipeProblem> WithoutModel(Bound<Recipe> recipe)
+    {
+        ArgumentNullException.ThrowIfNull(recipe);
+        var r = recipe.Value;
+        var problems = new List<RecipeProblem>();
+        void Report(string path, string problem, string? suggestion = null) => problems.Add(recipe.Problem(path, problem, suggestion));
+
+        if (!Path.Exists(r.Model)) Report("model", $"there is no '{r.Model}'.", "Give the folder of a model; it is not downloaded for you.");
+        if (r.Name is { } name && (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny('/', '\\', '\0')))
+            Report("name", $"'{ScalarBinder.Shorten(name)}' is not a folder name.", "Use letters, digits, '-' and '_'.");
+        if (r.Device == DeviceChoice.Cuda && !torch.cuda.is_available())
+            Report("device", "cuda is not available in this build or on this machine.", "Use auto or cpu; 'compress doctor' says more.");
+        if (r.Calibration is { } calibration) CheckData("calibration.data", calibration.Data, Report);
+        for (var i = 0; i < r.Stages.Count; i++) CheckNeeds(r, i, Report);
+        CheckEvaluation(r, Report);
+        CheckExports(r, Report);
+        return problems;
+    }
+
+    /// <summary>Problems that show in the model's headers: options that do not fit a site, targets that match nothing, windows that are too long.</summary>
+    public static IReadOnlyList<RecipeProblem> AgainstModel(Bound<Recipe> recipe, ModelSpec model)
+    {
+        ArgumentNullException.ThrowIfNull(recipe);
+        ArgumentNullException.ThrowIfNull(model);
+        var problems = new List<RecipeProblem>();
+        if (recipe.Value.Calibration?.Length > model.MaxPositions)
+            problems.Add(recipe.Problem("calibration.length", TooLong(recipe.Value.Calibration.Length.Value, model)));
+        foreach (var (entry, path) in Perplexities(recipe.Value))
+        {
+            if (entry.Window > model.MaxPositions) problems.Add(recipe.Problem($"{path}.window", TooLong(entry.Window.Value, model)));
+        }
+        problems.AddRange(new StageChecks(recipe, model).Problems());
+        return problems;
+    }
+
+    /// <summary>Dotted path of a stage.</summary>
+    internal static string PathOf(Recipe recipe, int stage) => string.Create(
+        CultureInfo.InvariantCulture, $"stages.{stage}.{ScalarBinder.Write(recipe.Stages[stage].Method.Attribute.Kind)}");
+
+    private static string TooLong(int tokens, ModelSpec model) =>
+        string.Create(CultureInfo.InvariantCulture, $"{tokens} tokens exceed the model's context of {model.MaxPositions}.");
+
+    private static RecipeException Failure(IReadOnlyList<RecipeProblem> problems) =>
+        new([.. problems.OrderBy(p => p.Line == 0).ThenBy(p => p.Line).ThenBy(p => p.Column)]);
+
+    private static IEnumerable<(PerplexityRecipe Entry, string Path)> Perplexities(Recipe recipe) => recipe.Evaluate
+        .Select((e, i) => (Entry: e as PerplexityRecipe, Path: string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.perplexity")))
+        .Where(e => e.Entry is not null)!;
+
+    private static void CheckNeeds(Recipe recipe, int stage, Action<string, string, string?> report)
+    {
+        var method = recipe.Stages[stage].Method;
+        if (recipe.Calibration is not null || method.Create(recipe.Stages[stage].Options).Needs.Types.Count == 0) return;
+        report(PathOf(recipe, stage) + ".method", $"{method.Attribute.Name} needs calibration data, and the recipe has none.",
+            "Add 'calibration: { data: text.txt }'.");
+    }
+
+    private static void CheckEvaluation(Recipe recipe, Action<string, string, string?> report)
+    {
+        var entries = Perplexities(recipe).ToList();
+        var protocols = EvaluationProtocol.All.Select(p => p.Name).ToList();
+        foreach (var (entry, path) in entries)
+        {
+            CheckData(path + ".data", entry.Data, report);
+            if (!protocols.Contains(entry.Protocol))
+                report(path + ".protocol", $"unknown protocol '{ScalarBinder.Shorten(entry.Protocol)}'.", NearestName.Suggestion(entry.Protocol, protocols, "protocols"));
+        }
+        if (entries.Count > 0) return;
+        for (var i = 0; i < recipe.Evaluate.Count; i++)
+        {
+            report(string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.divergence"),
+                "divergence is measured over the tokens of a perplexity entry, and there is none.", "Add '- perplexity: { data: text.txt }'.");
+        }
+    }
+
+    private static void CheckExports(Recipe recipe, Action<string, string, string?> report)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < recipe.Export.Count; i++)
+        {
+            var to = recipe.Export[i].To;
+            var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}.to");
+            var parts = to.Split('/', '\\');
+            if (Path.IsPathRooted(to) || parts.Any(p => p is "" or "." or ".."))
+                report(path, $"'{ScalarBinder.Shorten(to)}' is not a folder inside the run folder.", "Write for example 'model'.");
+            else if (!seen.Add(string.Join('/', parts)))
+                report(path, $"'{ScalarBinder.Shorten(to)}' is the folder of an earlier export.", "Give each export its own folder.");
+        }
+    }
+
+    private static void CheckData(string path, string file, Action<string, string, string?> report)
+    {
+        if (File.Exists(file)) return;
+        if (Directory.Exists(file)) report(path, $"'{file}' is a folder.", "Give a .txt, .jsonl or .parquet file.");
+        else report(path, $"there is no file '{ScalarBinder.Shorten(file)}'.", "Paths start at the current folder, then at the recipe's.");
+    }
+}

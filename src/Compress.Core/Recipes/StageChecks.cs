@@ -1,0 +1,97 @@
+using System.Globalization;
+using Compress.Core.Graph;
+using Compress.Core.Methods;
+using Compress.Core.Pipeline;
+using Compress.Formats;
+using Compress.Formats.Architectures;
+
+namespace Compress.Core.Recipes;
+
+/// <summary>Checks the stages of a recipe against the sites of its model.</summary>
+/// <param name="recipe">The recipe.</param>
+/// <param name="model">The model's headers.</param>
+internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
+{
+    private const int MostNamesShown = 3;
+
+    private readonly IReadOnlyList<SelectableSite> sites = SiteSelection.All(model);
+    private readonly List<RecipeProblem> problems = [];
+
+    /// <summary>Everything that does not fit.</summary>
+    public IReadOnlyList<RecipeProblem> Problems()
+    {
+        var quantized = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var i = 0; i < recipe.Value.Stages.Count; i++)
+        {
+            var stage = recipe.Value.Stages[i];
+            var path = RecipeValidator.PathOf(recipe.Value, i);
+            CheckPatterns(stage.Targets, path + ".targets");
+            CheckPatterns(stage.Ignore, path + ".ignore");
+            var selected = SiteSelection.Select(model, stage);
+            if (selected.Count == 0 && problems.All(p => !p.Key.StartsWith(path, StringComparison.Ordinal)))
+                Report(path + ".ignore", "leaves no site for this stage.", "Ignore fewer sites, or leave the stage out.");
+            CheckFit(stage, selected, path);
+            CheckOrder(stage, i, selected, quantized, path);
+        }
+        return problems;
+    }
+
+    private void CheckPatterns(IReadOnlyList<string> patterns, string path)
+    {
+        var names = sites.Select(s => s.Shape.Name).ToList();
+        for (var k = 0; k < patterns.Count; k++)
+        {
+            var pattern = patterns[k];
+            // A recipe that leaves the head out is portable: the name is understood in every family.
+            if (pattern == "lm_head" || names.Any(n => SitePattern.Matches(pattern, n))) continue;
+            Report(string.Create(CultureInfo.InvariantCulture, $"{path}.{k}"),
+                $"'{ScalarBinder.Shorten(pattern)}' matches no site of the model.", SuggestionFor(pattern, names));
+        }
+    }
+
+    /// <summary>The nearest site names, or the nearest parts of names for a pattern like <c>*.down_prj</c>.</summary>
+    private static string SuggestionFor(string pattern, List<string> names)
+    {
+        var parts = names.SelectMany(n => n.Split('.')).Distinct().ToList();
+        var near = pattern.Contains('*', StringComparison.Ordinal)
+            ? pattern.Split('.', '*').Where(p => p.Length > 0 && !parts.Contains(p)).SelectMany(p => Suggestion.Nearest(p, parts, 1)).ToList()
+            : [.. Suggestion.Nearest(pattern, parts.Concat(names), MostNamesShown)];
+        var hint = near.Count > 0 ? $"Did you mean {string.Join(" or ", near.Select(n => $"'{n}'"))}? " : "";
+        var examples = names.Where(n => n.Contains('.', StringComparison.Ordinal)).Take(MostNamesShown);
+        return $"{hint}Sites are named like {string.Join(", ", examples)}.";
+    }
+
+    private void CheckFit(StageRecipe stage, IReadOnlyList<SelectableSite> selected, string path)
+    {
+        var method = stage.Method.Create(stage.Options);
+        foreach (var group in selected.Select(s => (s.Shape.Name, Problem: method.Unfit(s.Shape))).Where(s => s.Problem is not null).GroupBy(s => s.Problem!))
+        {
+            Report(path, $"{Names([.. group.Select(s => s.Name)])}: {group.Key}");
+        }
+        var tables = selected.Where(s => s.Shape.Role == SiteRole.Embedding).ToList();
+        if (tables.Count > 0 && method.Needs.Types.Count > 0)
+            Report(path + ".targets", $"{tables[0].Shape.Name} is a look-up table without inputs, so {stage.Method.Attribute.Name} cannot be calibrated on it.",
+                "Ignore it, or use a method that needs no calibration.");
+        if (tables.Count > 0 && model.Head.Tied && selected.Any(s => s.Shape.Role == SiteRole.Head))
+            Report(path + ".targets", $"{tables[0].Shape.Name} and {model.Head.Linear.Name} are one tensor in this model.", "Name one of them.");
+    }
+
+    /// <summary>A quantized weight is final: pruning it, or quantizing it again, would throw away what the earlier stage did.</summary>
+    private void CheckOrder(StageRecipe stage, int index, IReadOnlyList<SelectableSite> selected, Dictionary<string, int> quantized, string path)
+    {
+        var again = selected.Where(s => quantized.ContainsKey(s.Shape.Name)).Select(s => s.Shape.Name).ToList();
+        if (again.Count > 0)
+        {
+            var verb = stage.Method.Attribute.Kind == StageKind.Prune ? "Prune before quantizing." : "Give the two stages different targets.";
+            Report(path, string.Create(CultureInfo.InvariantCulture, $"stage {quantized[again[0]] + 1} already quantizes {Names(again)}."), verb);
+        }
+        if (stage.Method.Attribute.Kind != StageKind.Quantize) return;
+        foreach (var site in selected) quantized.TryAdd(site.Shape.Name, index);
+    }
+
+    private static string Names(List<string> names) => names.Count <= MostNamesShown
+        ? string.Join(", ", names)
+        : string.Create(CultureInfo.InvariantCulture, $"{string.Join(", ", names.Take(MostNamesShown))} and {names.Count - MostNamesShown} more");
+
+    private void Report(string path, string problem, string? suggestion = null) => problems.Add(recipe.Problem(path, problem, suggestion));
+}
