@@ -12,16 +12,23 @@ public static class TextDocuments
     /// <exception cref="ModelFileException">The file is missing, is not UTF-8 or holds no text.</exception>
     public static IReadOnlyList<string> Read(string path)
     {
-        string text;
+        var text = ReadText(path);
+        var documents = text.Split("\n\n\n").Select(d => d.Trim('\n')).Where(d => d.Length > 0).Select(d => d + "\n").ToList();
+        return documents.Count > 0 ? documents : throw new ModelFileException(path, "the training text is empty.");
+    }
+
+    /// <summary>Reads a whole file, line breaks normalised.</summary>
+    /// <param name="path">UTF-8 text.</param>
+    /// <exception cref="ModelFileException">The file is missing or is not UTF-8.</exception>
+    public static string ReadText(string path)
+    {
         try
         {
-            text = File.ReadAllText(path, new UTF8Encoding(false, throwOnInvalidBytes: true)).ReplaceLineEndings("\n");
+            return File.ReadAllText(path, new UTF8Encoding(false, throwOnInvalidBytes: true)).ReplaceLineEndings("\n");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or DecoderFallbackException)
         {
-            throw new ModelFileException(path, $"the training text cannot be read: {e.Message}", "Give a readable UTF-8 text file.", e);
+            throw new ModelFileException(path, $"the text cannot be read: {e.Message}", "Give a readable UTF-8 text file.", e);
         }
-        var documents = text.Split("\n\n\n").Select(d => d.Trim('\n')).Where(d => d.Length > 0).Select(d => d + "\n").ToList();
-        return documents.Count > 0 ? documents : throw new ModelFileException(path, "the training text is empty.");
     }
 }

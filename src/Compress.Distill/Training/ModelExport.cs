@@ -9,30 +9,15 @@ namespace Compress.Distill.Training;
 /// <summary>Writes a trained model as a Hugging Face folder with bf16 weights.</summary>
 static class ModelExport
 {
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, NewLine = "\n" };
-
-    /// <summary>Writes the folder beside its name and renames it, replacing an older one.</summary>
+    /// <summary>Writes the folder beside its name and puts it in its place, replacing an older one.</summary>
+    /// <exception cref="Formats.ModelFileException">The folder cannot be written, or holds something else.</exception>
     public static void Write(string folder, JsonObject config, TrainedBpe tokenizer, AdamW optimizer, IEnumerable<string> names)
     {
-        var staging = folder + ".partial";
-        if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
-        Directory.CreateDirectory(staging);
-        WriteWeights(Path.Combine(staging, "model.safetensors"), optimizer, names);
-        File.WriteAllText(Path.Combine(staging, "config.json"), config.ToJsonString(Indented) + "\n");
-        File.WriteAllText(Path.Combine(staging, "generation_config.json"), Generation(config).ToJsonString(Indented) + "\n");
-        tokenizer.Save(staging);
-        var old = folder + ".old";
-        if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
-        if (Directory.Exists(folder)) Directory.Move(folder, old);
-        Directory.Move(staging, folder);
-        if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
-    }
-
-    static void WriteWeights(string path, AdamW optimizer, IEnumerable<string> names)
-    {
         var tensors = names.Select(name => (Name: name, Value: optimizer.Master(name))).ToList();
-        using var writer = SafetensorsWriter.Create(path,
-            tensors.Select(t => new TensorInfo(t.Name, ElementType.BF16, [.. t.Value.shape], t.Value.numel() * 2)));
+        using var writer = HuggingFaceFolderWriter.Create(folder, JsonSerializer.SerializeToElement(config),
+            [.. tensors.Select(t => new TensorInfo(t.Name, ElementType.BF16, [.. t.Value.shape], t.Value.numel() * 2))]);
+        writer.WriteJson("generation_config.json", JsonSerializer.SerializeToElement(Generation(config)));
+        tokenizer.Save(writer.TemporaryPath);
         foreach (var (name, value) in tensors) writer.Write(name, TensorBridge.ToBytes(value, ElementType.BF16));
         writer.Complete();
     }

@@ -27,6 +27,9 @@ public sealed record TrainingRecipe
     /// <summary>How the weights are optimised.</summary>
     public OptimizationRecipe Training { get; init; } = new();
 
+    /// <summary>Text that is not trained on, on which the finished model is measured; null measures nothing.</summary>
+    public HeldOutRecipe? Evaluate { get; init; }
+
     /// <summary>Folder of the finished model (Hugging Face layout); relative paths are relative to the working folder.</summary>
     public required string Output { get; init; }
 }
@@ -39,6 +42,20 @@ public sealed record CorpusRecipe
 
     /// <summary><c>dotnet-reference-documentation</c>, or a UTF-8 text file whose documents are separated by two empty lines.</summary>
     public string Source { get; init; } = ReferenceDocumentation;
+}
+
+/// <summary>Measurement of the finished model.</summary>
+public sealed record HeldOutRecipe
+{
+    /// <summary>UTF-8 text file; relative paths are relative to the working folder.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>Beginning of the text that the model continues.</summary>
+    public string Prompt { get; init; } = "";
+
+    /// <summary>Most tokens of the continuation.</summary>
+    [Between(0, 100_000)]
+    public int SampleTokens { get; init; } = 200;
 }
 
 /// <summary>Byte-level BPE trained on the corpus.</summary>
@@ -88,7 +105,7 @@ public sealed record ArchitectureRecipe
 /// <summary>AdamW with a cosine schedule.</summary>
 public sealed record OptimizationRecipe
 {
-    /// <summary>Optimiser steps.</summary>
+    /// <summary>Optimiser steps. May be changed to continue a run for longer or to end it sooner; the schedule follows from there on.</summary>
     [Between(1, 100_000_000)]
     public int Steps { get; init; } = 1000;
 

@@ -23,7 +23,8 @@ namespace Compress.Distill.Training;
 /// <param name="Steps">Optimiser steps.</param>
 /// <param name="Tokens">Tokens predicted in training.</param>
 /// <param name="Loss">Running mean of the training loss at the end, nats a token.</param>
-public sealed record TrainingResult(string Folder, long Parameters, int Steps, long Tokens, double Loss);
+/// <param name="HeldOut">Measurement on text that was not trained on, where the recipe asks for it.</param>
+public sealed record TrainingResult(string Folder, long Parameters, int Steps, long Tokens, double Loss, HeldOutReport? HeldOut = null);
 
 /// <summary><c>compress train</c>: corpus, tokenizer, model, training, export.</summary>
 public static class TrainingRun
@@ -47,16 +48,18 @@ public static class TrainingRun
     /// <exception cref="OperationCanceledException">Cancelled; the checkpoint is written.</exception>
     public static Task<TrainingResult> ExecuteAsync(
         TrainingRecipe recipe, string runFolder, IProgress<RunEvent>? progress = null, CancellationToken cancellation = default) =>
-        Task.Run(() => Execute(recipe, runFolder, progress, cancellation), cancellation);
+        Task.Run(() => TrainAndMeasureAsync(recipe, runFolder, progress, cancellation), cancellation);
 
-    static TrainingResult Execute(TrainingRecipe recipe, string runFolder, IProgress<RunEvent>? progress, CancellationToken cancellation)
+    static async Task<TrainingResult> TrainAndMeasureAsync(TrainingRecipe recipe, string runFolder, IProgress<RunEvent>? progress, CancellationToken cancellation)
     {
         TorchBackend.EnsureLoaded();
+        NativeHeap.KeepFreedMemory();
         Check(recipe);
         Directory.CreateDirectory(runFolder);
         var (documents, provenance) = ReadCorpus(recipe.Corpus, progress);
         var tokenizer = TrainTokenizer(documents, recipe.Tokenizer, progress);
-        var windows = new TokenWindows(Encode(documents, tokenizer.ToTokenizer(), progress, cancellation), recipe.Model.Context, recipe.Seed);
+        var encoded = Encode(documents, tokenizer.ToTokenizer(), progress, cancellation);
+        var windows = new TokenWindows(encoded, recipe.Model.Context, recipe.Seed);
         var model = SyntheticModel.FromConfig(Config(recipe.Model, tokenizer));
         WriteRunFile(recipe, runFolder, provenance, windows);
 
@@ -66,8 +69,12 @@ public static class TrainingRun
         using var trainer = new Trainer(trainable, windows, recipe.Training, Fingerprint(recipe, documents), runFolder);
         trainer.Run(recipe.Training.Steps, progress, cancellation);
         ModelExport.Write(recipe.Output, model.Config, tokenizer, trainer.Optimizer, trainable.Parameters.Select(p => p.Name));
+        var report = recipe.Evaluate is { } heldOut
+            ? await HeldOutReport.MeasureAsync(recipe.Output, heldOut, encoded, recipe.Seed, progress, cancellation).ConfigureAwait(false)
+            : null;
+        if (report is not null) WriteJson(Path.Combine(runFolder, "evaluation.json"), JsonSerializer.SerializeToNode(report, Json)!);
         return new TrainingResult(recipe.Output, trainable.Parameters.Sum(p => p.Value.numel()), trainer.Step,
-            (long)trainer.Step * recipe.Training.BatchSize * windows.Length, trainer.SmoothedLoss ?? double.NaN);
+            (long)trainer.Step * recipe.Training.BatchSize * windows.Length, trainer.SmoothedLoss ?? double.NaN, report);
     }
 
     static void Check(TrainingRecipe recipe)
@@ -173,16 +180,25 @@ public static class TrainingRun
             },
             ["threads"] = torch.get_num_threads(),
         };
-        var path = Path.Combine(folder, "run.json");
-        File.WriteAllText(path + ".partial", run.ToJsonString(Json) + "\n");
+        WriteJson(Path.Combine(folder, "run.json"), run);
+    }
+
+    static void WriteJson(string path, JsonNode content)
+    {
+        File.WriteAllText(path + ".partial", content.ToJsonString(Json) + "\n");
         File.Move(path + ".partial", path, overwrite: true);
     }
 
-    /// <summary>Identifies everything that decides the numbers of a run; name, output folder and checkpoint interval do not.</summary>
+    /// <summary>
+    /// Identifies what a continued run must share with the one that was begun. Names, folders, measurement and checkpoint interval
+    /// decide no weights; the number of steps may be changed, and the schedule follows the new number from then on.
+    /// </summary>
     static string Fingerprint(TrainingRecipe recipe, IReadOnlyList<string> documents)
     {
-        var deciding = recipe with { Name = null, Output = "", Training = recipe.Training with { CheckpointEvery = 1 } };
-        var text = JsonSerializer.Serialize(deciding, Json) + Hash(documents);
+        var deciding = recipe with { Name = null, Output = "", Training = recipe.Training with { Steps = 1, CheckpointEvery = 1 } };
+        var keys = JsonSerializer.SerializeToNode(deciding, Json)!.AsObject();
+        keys.Remove("evaluate");
+        var text = keys.ToJsonString(Json) + Hash(documents);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 

@@ -3,6 +3,7 @@ using static TorchSharp.torch;
 
 namespace Compress.Distill.Tests.Training;
 
+[Collection(TorchTests.Name)]
 public sealed class AdamWTests
 {
     static readonly OptimizationRecipe Options = new() { WeightDecay = 0.3, Beta1 = 0.8, Beta2 = 0.9, Epsilon = 1e-6 };

@@ -2,6 +2,7 @@ using Compress.Distill.Training;
 
 namespace Compress.Distill.Tests.Training;
 
+[Collection(TorchTests.Name)]
 public sealed class TokenWindowsTests
 {
     /// <summary>Token values are unique, so that every token can be traced to its place.</summary>

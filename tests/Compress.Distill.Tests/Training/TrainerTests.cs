@@ -4,6 +4,7 @@ using Compress.Formats;
 
 namespace Compress.Distill.Tests.Training;
 
+[Collection(TorchTests.Name)]
 public sealed class TrainerTests : IDisposable
 {
     static readonly OptimizationRecipe Options = new()
