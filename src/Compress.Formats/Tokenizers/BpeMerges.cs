@@ -42,20 +42,19 @@ sealed class BpeMerges
     {
         var next = new int[symbols.Length];
         var previous = new int[symbols.Length];
-        var heap = new PriorityQueue<(int Left, int Right, int Position), (int Rank, int Position)>(symbols.Length);
+        var heap = new PriorityQueue<int, ulong>(symbols.Length);
         for (var i = 0; i < symbols.Length; i++)
         {
             next[i] = i + 1 < symbols.Length ? i + 1 : -1;
             previous[i] = i - 1;
             if (i > 0) Offer(heap, symbols, i - 1, i);
         }
-        while (heap.TryDequeue(out var pair, out _))
+        while (heap.TryDequeue(out var left, out var priority))
         {
-            var left = pair.Position;
             var right = symbols[left] < 0 ? -1 : next[left];
-            // The entry is stale where either symbol was merged since.
-            if (right < 0 || symbols[left] != pair.Left || symbols[right] != pair.Right) continue;
-            symbols[left] = merges[Key(pair.Left, pair.Right)].Id;
+            // The entry is stale where either symbol was merged since; ranks tell pairs apart.
+            if (right < 0 || Pair(symbols[left], symbols[right]) is var merge && merge.Rank != (int)(priority >> 32)) continue;
+            symbols[left] = merge.Id;
             symbols[right] = -1;
             next[left] = next[right];
             if (next[left] >= 0) previous[next[left]] = left;
@@ -67,12 +66,11 @@ sealed class BpeMerges
         return count;
     }
 
-    void Offer(
-        PriorityQueue<(int Left, int Right, int Position), (int Rank, int Position)> heap, ReadOnlySpan<int> symbols, int left, int right)
+    void Offer(PriorityQueue<int, ulong> heap, ReadOnlySpan<int> symbols, int left, int right)
     {
         if (merges.TryGetValue(Key(symbols[left], symbols[right]), out var merge))
         {
-            heap.Enqueue((symbols[left], symbols[right], left), (merge.Rank, left));
+            heap.Enqueue(left, ((ulong)merge.Rank << 32) | (uint)left);
         }
     }
 }

@@ -18,6 +18,21 @@ sealed class Vocabulary
         foreach (var (token, id) in ids) tokens[id] = token;
     }
 
+    Vocabulary(List<string> tokens, Dictionary<string, int> ids)
+    {
+        this.ids = ids;
+        lookup = ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        this.tokens = [.. tokens];
+    }
+
+    /// <summary>Tokens whose id is their place; the last of equal ones is what its text stands for.</summary>
+    internal static Vocabulary FromList(List<string> tokens)
+    {
+        var ids = new Dictionary<string, int>(tokens.Count);
+        for (var id = 0; id < tokens.Count; id++) ids[tokens[id]] = id;
+        return new Vocabulary(tokens, ids);
+    }
+
     /// <summary>One more than the largest id.</summary>
     internal int Size => tokens.Length;
 

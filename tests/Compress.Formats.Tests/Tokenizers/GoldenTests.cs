@@ -11,6 +11,13 @@ public class GoldenTests
     [InlineData("opt", "tokenizer.json", "golden.jsonl")]
     [InlineData("opt-roberta-style", "tokenizer.json", "golden.jsonl")]
     [InlineData("starcoder2", "tokenizer.json", "golden.jsonl")]
+    [InlineData("gpt-neox-20b", "tokenizer.json", "golden.jsonl")]
+    [InlineData("llama-2", "tokenizer.json", "golden.jsonl")]
+    [InlineData("bert-uncased-minilm", "tokenizer.json", "golden.jsonl")]
+    [InlineData("t5-small", "tokenizer.json", "golden.jsonl")]
+    [InlineData("t5-small", "tokenizer.json", "golden-single.jsonl")]
+    [InlineData("pegasus-large", "tokenizer.json", "golden.jsonl")]
+    [InlineData("pegasus-large", "tokenizer.json", "golden-single.jsonl")]
     public void Every_golden_line_is_met(string folder, string file, string golden)
     {
         var tokenizer = Tokenizer.Load(SharedData.At("tokenizers", folder, file));

@@ -22,8 +22,8 @@ sealed class AddedVocabulary
         }
         raw = [.. all.Where(t => !t.Normalized)];
         normalized = [.. all.Where(t => t.Normalized)];
-        rawMatcher = new LiteralMatcher(raw.Select(t => t.Content));
-        normalizedMatcher = new LiteralMatcher(normalized.Select(t => normalize(t.Content)));
+        rawMatcher = new LiteralMatcher([.. raw.Select(t => t.Content)]);
+        normalizedMatcher = new LiteralMatcher([.. normalized.Select(t => normalize(t.Content))]);
     }
 
     /// <summary>One more than the largest id, 0 where there is no token.</summary>

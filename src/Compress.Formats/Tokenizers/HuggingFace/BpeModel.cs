@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Text;
 
 namespace Compress.Formats.Tokenizers.HuggingFace;
@@ -67,7 +66,7 @@ sealed class BpeModel : IModel
         var ids = new int[256];
         for (var b = 0; b < 256; b++)
         {
-            ids[b] = vocabulary.TryGetId(string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>"), out var id) ? id : -1;
+            ids[b] = vocabulary.TryGetId(ByteToken.Of((byte)b), out var id) ? id : -1;
         }
         return ids;
     }

@@ -35,4 +35,54 @@ abstract class Decoder
             return [Encoding.UTF8.GetString([.. bytes])];
         }
     }
+
+    /// <summary>A rewrite of each token on its own, by its place in the list.</summary>
+    internal sealed class Each(Func<int, int, string, string> rewrite) : Decoder
+    {
+        internal override List<string> Decode(List<string> tokens) => [.. tokens.Select((token, i) => rewrite(i, tokens.Count, token))];
+    }
+
+    /// <summary>All tokens joined into one.</summary>
+    internal sealed class Fuse : Decoder
+    {
+        internal override List<string> Decode(List<string> tokens) => [string.Concat(tokens)];
+    }
+
+    /// <summary>Runs of <c>&lt;0xNN&gt;</c> as UTF-8, one U+FFFD for each byte of a run that is not valid.</summary>
+    internal sealed class ByteFallback : Decoder
+    {
+        static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+        internal override List<string> Decode(List<string> tokens)
+        {
+            var result = new List<string>(tokens.Count);
+            var bytes = new List<byte>();
+            foreach (var token in tokens)
+            {
+                if (ByteToken.TryParse(token, out var value))
+                {
+                    bytes.Add(value);
+                    continue;
+                }
+                Flush(bytes, result);
+                result.Add(token);
+            }
+            Flush(bytes, result);
+            return result;
+        }
+
+        static void Flush(List<byte> bytes, List<string> result)
+        {
+            if (bytes.Count == 0) return;
+            try
+            {
+                result.Add(Strict.GetString([.. bytes]));
+            }
+            catch (DecoderFallbackException)
+            {
+                result.AddRange(Enumerable.Repeat("\uFFFD", bytes.Count));
+            }
+            bytes.Clear();
+        }
+    }
 }

@@ -7,15 +7,18 @@ sealed class HuggingFaceTokenizer : Tokenizer
     static readonly string[] EosNames = ["<|eos|>", "<eos>", "</s>", "<|end_of_text|>", "<|endoftext|>"];
     readonly string file;
     readonly AddedVocabulary added;
+    readonly Normalizer? normalizer;
     readonly PreTokenizer? preTokenizer;
     readonly IModel model;
     readonly PostProcessor post;
     readonly Decoder? decoder;
 
     internal HuggingFaceTokenizer(
-        string file, AddedVocabulary added, PreTokenizer? preTokenizer, IModel model, PostProcessor post, Decoder? decoder, SpecialNames names)
+        string file, AddedVocabulary added, Normalizer? normalizer, PreTokenizer? preTokenizer, IModel model, PostProcessor post,
+        Decoder? decoder, SpecialNames names)
     {
-        (this.file, this.added, this.preTokenizer, this.model, this.post, this.decoder) = (file, added, preTokenizer, model, post, decoder);
+        (this.file, this.added, this.normalizer, this.preTokenizer) = (file, added, normalizer, preTokenizer);
+        (this.model, this.post, this.decoder) = (model, post, decoder);
         VocabularySize = Math.Max(model.Vocabulary.Size, added.Size);
         BosId = Resolve(names.Bos, BosNames);
         EosId = Resolve(names.Eos, EosNames);
@@ -57,8 +60,9 @@ sealed class HuggingFaceTokenizer : Tokenizer
         if (addSpecialTokens) ids.AddRange(post.After);
     }
 
-    void EncodeSegment(string text, bool first, List<int> ids)
+    void EncodeSegment(string segment, bool first, List<int> ids)
     {
+        var text = normalizer?.Normalize(segment) ?? segment;
         added.SplitNormalized(text, (start, length, token) =>
         {
             if (token is not null) ids.Add(token.Id);

@@ -46,4 +46,19 @@ abstract class PreTokenizer
         internal override void Split(Piece piece, List<Piece> parts) => splitter.Split(piece.Text, (start, length) =>
             parts.Add(new Piece(piece.Text.Substring(start, length), piece.First && start == 0)));
     }
+
+    /// <summary>Spaces as a visible character, with one before the text, and a cut before each.</summary>
+    internal sealed class Metaspace(string replacement, PrependScheme scheme, bool split) : PreTokenizer
+    {
+        readonly Splitter splitter = new(Splitter.Literal(replacement), SplitBehavior.MergedWithNext, inverted: false);
+
+        internal override void Split(Piece piece, List<Piece> parts)
+        {
+            var text = piece.Text.Replace(" ", replacement, StringComparison.Ordinal);
+            var prepends = scheme == PrependScheme.Always || (scheme == PrependScheme.First && piece.First);
+            if (prepends && !text.StartsWith(replacement, StringComparison.Ordinal)) text = replacement + text;
+            if (!split) parts.Add(piece with { Text = text });
+            else splitter.Split(text, (start, length) => parts.Add(new Piece(text.Substring(start, length), piece.First && start == 0)));
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Compress.Formats.Tokenizers.Patterns;
 
 namespace Compress.Formats.Tokenizers.HuggingFace;
@@ -9,22 +10,40 @@ static class PreTokenizerReader
     {
         "Sequence" => new PreTokenizer.Sequence([.. node.Required("pretokenizers").Items().Select(Read)]),
         "ByteLevel" => new PreTokenizer.ByteLevel(node.Boolean("add_prefix_space", true), node.Boolean("use_regex", true)),
-        "Split" => ReadSplit(node),
-        "Digits" => new PreTokenizer.Cut(new Splitter(Splitter.Each(IsNumeric),
-            node.Boolean("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous, inverted: false)),
+        "Metaspace" => ReadMetaspace(node),
+        "Split" => Cut(FinderReader.Read(node.Required("pattern")), ReadBehavior(node.Required("behavior")), node.Boolean("invert", false)),
+        "Digits" => Cut(Splitter.Each(IsNumeric),
+            node.Boolean("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
+        "Whitespace" => Cut(ByPattern(@"\w+|[^\w\s]+"), SplitBehavior.Removed, inverted: true),
+        "WhitespaceSplit" => Cut(Splitter.Each(CodePointSet.IsWhiteSpace), SplitBehavior.Removed),
+        "BertPreTokenizer" => new PreTokenizer.Sequence(
+        [
+            Cut(Splitter.Each(CodePointSet.IsWhiteSpace), SplitBehavior.Removed),
+            Cut(Splitter.Each(IsPunctuation), SplitBehavior.Isolated),
+        ]),
+        "Punctuation" => Cut(Splitter.Each(IsPunctuation),
+            node.Optional("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated),
+        "CharDelimiterSplit" => Cut(Splitter.Literal(ReadCharacter(node.Required("delimiter"))), SplitBehavior.Removed),
         var type => throw node.Wrong($"the pre-tokenizer '{type}' is not supported."),
     };
 
-    static PreTokenizer.Cut ReadSplit(JsonNode node)
+    static PreTokenizer.Cut Cut(Action<string, Action<int, int>> find, SplitBehavior behavior, bool inverted = false) =>
+        new(new Splitter(find, behavior, inverted));
+
+    static Action<string, Action<int, int>> ByPattern(string source)
     {
-        var pattern = node.Required("pattern");
-        var find = pattern.Optional("String") is { } literal
-            ? Splitter.Literal(literal.AsString())
-            : PatternFinder(new Pattern(pattern.Required("Regex").AsString()));
-        return new PreTokenizer.Cut(new Splitter(find, ReadBehavior(node.Required("behavior")), node.Boolean("invert", false)));
+        var pattern = new Pattern(source);
+        return (text, found) => pattern.ForEachMatch(text, found);
     }
 
-    static Action<string, Action<int, int>> PatternFinder(Pattern pattern) => (text, found) => pattern.ForEachMatch(text, found);
+    static PreTokenizer.Metaspace ReadMetaspace(JsonNode node) =>
+        new(ReadCharacter(node.Required("replacement")), MetaspaceScheme.Read(node), node.Boolean("split", true));
+
+    internal static string ReadCharacter(JsonNode node)
+    {
+        var text = node.AsString();
+        return text.EnumerateRunes().Count() == 1 ? text : throw node.Wrong($"'{text}' is not a single character.");
+    }
 
     static SplitBehavior ReadBehavior(JsonNode node) => node.AsString() switch
     {
@@ -37,8 +56,12 @@ static class PreTokenizerReader
     };
 
     // Rust's char::is_numeric: every number category, not only decimal digits.
-    static bool IsNumeric(int c) => System.Globalization.CharUnicodeInfo.GetUnicodeCategory(c)
-        is System.Globalization.UnicodeCategory.DecimalDigitNumber
-        or System.Globalization.UnicodeCategory.LetterNumber
-        or System.Globalization.UnicodeCategory.OtherNumber;
+    static bool IsNumeric(int c) => CharUnicodeInfo.GetUnicodeCategory(c)
+        is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
+
+    static bool IsPunctuation(int c) => c < 128
+        ? c is (>= '!' and <= '/') or (>= ':' and <= '@') or (>= '[' and <= '`') or (>= '{' and <= '~')
+        : CharUnicodeInfo.GetUnicodeCategory(c) is UnicodeCategory.ConnectorPunctuation or UnicodeCategory.DashPunctuation
+            or UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation or UnicodeCategory.InitialQuotePunctuation
+            or UnicodeCategory.FinalQuotePunctuation or UnicodeCategory.OtherPunctuation;
 }

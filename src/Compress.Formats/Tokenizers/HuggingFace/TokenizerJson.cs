@@ -40,18 +40,23 @@ static class TokenizerJson
         var preTokenizer = root.Optional("pre_tokenizer") is { } pre ? PreTokenizerReader.Read(pre) : null;
         var decoder = root.Optional("decoder") is { } node ? DecoderReader.Read(node) : null;
         var post = root.Optional("post_processor") is { } processor ? PostProcessor.Read(processor) : PostProcessor.Nothing;
-        if (root.Optional("normalizer") is { } normalizer) throw normalizer.Wrong($"the normalizer '{normalizer.Type}' is not supported.");
+        var normalizer = root.Optional("normalizer") is { } rewriting ? NormalizerReader.Read(rewriting) : null;
         var added = root.Optional("added_tokens") is { } list ? list.Items().Select(AddedToken.Read) : [];
-        var vocabulary = new AddedVocabulary(added, text => text);
-        return new HuggingFaceTokenizer(root.File, vocabulary, preTokenizer, model, post, decoder, names);
+        var vocabulary = new AddedVocabulary(added, text => normalizer?.Normalize(text) ?? text);
+        return new HuggingFaceTokenizer(root.File, vocabulary, normalizer, preTokenizer, model, post, decoder, names);
     }
 
-    static BpeModel ReadModel(JsonNode node)
+    static IModel ReadModel(JsonNode node)
     {
-        var type = node.Optional("type")?.AsString() ?? (node.Optional("merges") is null ? "" : "BPE");
+        // Files from before version 0.9 of the library do not name the type.
+        var type = node.Optional("type")?.AsString()
+            ?? (node.Optional("merges") is not null ? "BPE" : node.Optional("unk_id") is not null ? "Unigram" : "WordPiece");
         return type switch
         {
             "BPE" => new BpeModel(node),
+            "Unigram" => new UnigramModel(node),
+            "WordPiece" => new WordPieceModel(node),
+            "WordLevel" => new WordLevelModel(node),
             _ => throw node.Wrong($"the model '{type}' is not supported."),
         };
     }
