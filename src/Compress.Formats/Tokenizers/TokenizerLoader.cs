@@ -1,4 +1,5 @@
 using Compress.Formats.Tokenizers.HuggingFace;
+using Compress.Formats.Tokenizers.SentencePiece;
 
 namespace Compress.Formats.Tokenizers;
 
@@ -12,9 +13,20 @@ static class TokenizerLoader
     {
         var file = Find(folderOrFile);
         var bytes = ReadBytes(file);
-        if (bytes.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'{', ..]) return TokenizerJson.Read(file, bytes);
+        try
+        {
+            if (bytes.AsSpan().TrimStart("\uFEFF \t\r\n"u8) is [(byte)'{', ..]) return TokenizerJson.Read(file, bytes);
+            if (TiktokenTokenizer.Recognises(bytes)) return TiktokenTokenizer.Read(file, bytes);
+            if (Llama2cTokenizer.Recognises(bytes)) return Llama2cTokenizer.Read(file, bytes);
+            // A SentencePiece model begins with its first piece: field 1, length-delimited.
+            if (bytes is [0x0A, ..]) return new SentencePieceTokenizer(file, SentencePieceModel.Parse(bytes));
+        }
+        catch (FormatException e)
+        {
+            throw new ModelFileException(file, $"{e.Message}.", inner: e);
+        }
         throw new ModelFileException(file, "is not a tokenizer of a known format.",
-            "Give a Hugging Face tokenizer.json.");
+            "Give a Hugging Face tokenizer.json, a SentencePiece model, a tiktoken rank file or a llama2.c tokenizer.bin.");
     }
 
     static string Find(string folderOrFile)

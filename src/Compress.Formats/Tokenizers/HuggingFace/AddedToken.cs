@@ -11,10 +11,13 @@ namespace Compress.Formats.Tokenizers.HuggingFace;
 sealed record AddedToken(int Id, string Content, bool SingleWord, bool LeftStrip, bool RightStrip, bool Normalized, bool Special)
 {
     /// <summary>Reads one entry of <c>added_tokens</c>.</summary>
-    internal static AddedToken Read(JsonNode node)
+    internal static AddedToken Read(JsonNode node) => Read(node, node.Required("id").AsId());
+
+    /// <summary>Reads an entry whose id stands elsewhere.</summary>
+    internal static AddedToken Read(JsonNode node, int id)
     {
         var special = node.Boolean("special", false);
-        return new AddedToken(node.Required("id").AsId(), node.Required("content").AsString(), node.Boolean("single_word", false),
+        return new AddedToken(id, node.Required("content").AsString(), node.Boolean("single_word", false),
             node.Boolean("lstrip", false), node.Boolean("rstrip", false), node.Boolean("normalized", !special), special);
     }
 }

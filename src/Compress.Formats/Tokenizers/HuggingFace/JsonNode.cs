@@ -6,6 +6,20 @@ namespace Compress.Formats.Tokenizers.HuggingFace;
 /// <summary>A JSON value with its file and path, so that every complaint names the key.</summary>
 readonly record struct JsonNode(string File, string Path, JsonElement Element)
 {
+    /// <summary>Parses a file's bytes.</summary>
+    internal static JsonDocument Parse(string file, byte[] bytes)
+    {
+        try
+        {
+            var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
+            return JsonDocument.Parse(bytes.AsMemory(start), new JsonDocumentOptions { MaxDepth = 64 });
+        }
+        catch (JsonException e)
+        {
+            throw new ModelFileException(file, $"is not valid JSON: {e.Message}", inner: e);
+        }
+    }
+
     internal bool IsNull => Element.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined;
 
     internal ModelFileException Wrong(string problem, Exception? inner = null) => new(File, $"{Path}: {problem}", inner: inner);

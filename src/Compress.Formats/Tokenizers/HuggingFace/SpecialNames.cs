@@ -13,7 +13,7 @@ sealed record SpecialNames(string? Bos, string? Eos)
         var names = new SpecialNames(null, null);
         foreach (var file in Files.Select(name => Path.Combine(folder, name)).Where(File.Exists))
         {
-            using var document = Parse(file);
+            using var document = JsonNode.Parse(file, TokenizerLoader.ReadBytes(file));
             var root = new JsonNode(file, "$", document.RootElement);
             names = new SpecialNames(names.Bos ?? NameOf(root, "bos_token"), names.Eos ?? NameOf(root, "eos_token"));
         }
@@ -24,17 +24,5 @@ sealed record SpecialNames(string? Bos, string? Eos)
     {
         if (root.Optional(key) is not { } value) return null;
         return value.Element.ValueKind == JsonValueKind.Object ? value.Required("content").AsString() : value.AsString();
-    }
-
-    static JsonDocument Parse(string file)
-    {
-        try
-        {
-            return JsonDocument.Parse(TokenizerLoader.ReadBytes(file), new JsonDocumentOptions { MaxDepth = 64 });
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFileException(file, $"is not valid JSON: {e.Message}", inner: e);
-        }
     }
 }

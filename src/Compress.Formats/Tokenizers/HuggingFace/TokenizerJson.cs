@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Compress.Formats.Tokenizers.HuggingFace;
 
 /// <summary>Reads Hugging Face's <c>tokenizer.json</c> (the format of the <c>tokenizers</c> library, version 1.0).</summary>
@@ -9,7 +7,7 @@ static class TokenizerJson
 
     internal static Tokenizer Read(string file, byte[] bytes, SpecialNames names)
     {
-        using var document = Parse(file, bytes);
+        using var document = JsonNode.Parse(file, bytes);
         var root = new JsonNode(file, "$", document.RootElement);
         try
         {
@@ -21,19 +19,6 @@ static class TokenizerJson
         }
     }
 
-    static JsonDocument Parse(string file, byte[] bytes)
-    {
-        try
-        {
-            var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
-            return JsonDocument.Parse(bytes.AsMemory(start), new JsonDocumentOptions { MaxDepth = 64 });
-        }
-        catch (JsonException e)
-        {
-            throw new ModelFileException(file, $"is not valid JSON: {e.Message}", inner: e);
-        }
-    }
-
     static HuggingFaceTokenizer Build(JsonNode root, SpecialNames names)
     {
         var model = ReadModel(root.Required("model"));
@@ -41,7 +26,7 @@ static class TokenizerJson
         var decoder = root.Optional("decoder") is { } node ? DecoderReader.Read(node) : null;
         var post = root.Optional("post_processor") is { } processor ? PostProcessor.Read(processor) : PostProcessor.Nothing;
         var normalizer = root.Optional("normalizer") is { } rewriting ? NormalizerReader.Read(rewriting) : null;
-        var added = root.Optional("added_tokens") is { } list ? list.Items().Select(AddedToken.Read) : [];
+        var added = root.Optional("added_tokens") is { } list ? list.Items().Select(t => AddedToken.Read(t)) : [];
         var vocabulary = new AddedVocabulary(added, text => normalizer?.Normalize(text) ?? text);
         return new HuggingFaceTokenizer(root.File, vocabulary, normalizer, preTokenizer, model, post, decoder, names);
     }
