@@ -8,7 +8,8 @@ sealed class BpeMerges
 
     internal BpeMerges(Dictionary<long, (int Rank, int Id)> merges) => this.merges = merges;
 
-    internal static long Key(int left, int right) => ((long)left << 32) | (uint)right;
+    // One to one, and mixed: .NET hashes a long by folding its halves, which would put every pair of equal symbols in one bucket.
+    internal static long Key(int left, int right) => (((long)left << 32) | (uint)right) * unchecked((long)0x9E3779B97F4A7C15);
 
     /// <summary>Merges in place and returns how many symbols are left.</summary>
     internal int Apply(Span<int> symbols) => symbols.Length <= ShortWord ? ApplyByScan(symbols) : ApplyByHeap(symbols);

@@ -15,8 +15,8 @@ public sealed class BpeTrainer
     readonly Dictionary<string, int> tokenIds = [];
     readonly List<(int Left, int Right)> merges = [];
     readonly List<(int[] Symbols, long Count)> words = [];
-    readonly Dictionary<long, Occurrences> pairs = [];
-    readonly PriorityQueue<long, (long NegativeCount, long Pair)> heap = new();
+    readonly Dictionary<(int Left, int Right), Occurrences> pairs = [];
+    readonly PriorityQueue<(int Left, int Right), (long NegativeCount, int Left, int Right)> heap = new();
 
     /// <summary>How often a pair occurs and in which words it may be found.</summary>
     sealed class Occurrences
@@ -86,17 +86,19 @@ public sealed class BpeTrainer
         for (var w = 0; w < words.Count; w++)
         {
             var (symbols, count) = words[w];
-            for (var i = 0; i + 1 < symbols.Length; i++) Change(BpeMerges.Key(symbols[i], symbols[i + 1]), count, w);
+            for (var i = 0; i + 1 < symbols.Length; i++) Change((symbols[i], symbols[i + 1]), count, w);
         }
-        foreach (var (pair, found) in pairs) heap.Enqueue(pair, (-found.Count, pair));
+        foreach (var (pair, found) in pairs) Offer(pair, found.Count);
     }
 
-    void Change(long pair, long by, int word)
+    void Change((int Left, int Right) pair, long by, int word)
     {
         if (!pairs.TryGetValue(pair, out var found)) pairs.Add(pair, found = new Occurrences());
         found.Count += by;
         if (by > 0 && (found.Words.Count == 0 || found.Words[^1] != word)) found.Words.Add(word);
     }
+
+    void Offer((int Left, int Right) pair, long count) => heap.Enqueue(pair, (-count, pair.Left, pair.Right));
 
     void MergeAll()
     {
@@ -105,13 +107,12 @@ public sealed class BpeTrainer
             var found = pairs[pair];
             if (found.Count != -priority.NegativeCount)
             {
-                if (found.Count >= options.MinimumFrequency) heap.Enqueue(pair, (-found.Count, pair));
+                if (found.Count >= options.MinimumFrequency) Offer(pair, found.Count);
                 continue;
             }
             if (found.Count < options.MinimumFrequency) break;
-            var (left, right) = ((int)(pair >> 32), (int)pair);
             // A special token must never come out of ordinary text.
-            if (!options.SpecialTokens.Contains(tokens[left] + tokens[right])) Merge(left, right, found);
+            if (!options.SpecialTokens.Contains(tokens[pair.Left] + tokens[pair.Right])) Merge(pair.Left, pair.Right, found);
         }
     }
 
@@ -119,14 +120,14 @@ public sealed class BpeTrainer
     {
         var merged = AddToken(tokens[left] + tokens[right]);
         merges.Add((left, right));
-        var grown = new HashSet<long>();
+        var grown = new HashSet<(int Left, int Right)>();
         foreach (var word in found.Words) MergeIn(word, left, right, merged, grown);
-        foreach (var pair in grown) heap.Enqueue(pair, (-pairs[pair].Count, pair));
+        foreach (var pair in grown) Offer(pair, pairs[pair].Count);
         found.Count = 0;
         found.Words.Clear();
     }
 
-    void MergeIn(int word, int left, int right, int merged, HashSet<long> grown)
+    void MergeIn(int word, int left, int right, int merged, HashSet<(int Left, int Right)> grown)
     {
         var (symbols, count) = words[word];
         if (!Holds(symbols, left, right)) return;
@@ -137,10 +138,10 @@ public sealed class BpeTrainer
             shorter.Add(hit ? merged : symbols[i]);
             if (hit) i++;
         }
-        for (var i = 0; i + 1 < symbols.Length; i++) Change(BpeMerges.Key(symbols[i], symbols[i + 1]), -count, word);
+        for (var i = 0; i + 1 < symbols.Length; i++) Change((symbols[i], symbols[i + 1]), -count, word);
         for (var i = 0; i + 1 < shorter.Count; i++)
         {
-            var pair = BpeMerges.Key(shorter[i], shorter[i + 1]);
+            var pair = (shorter[i], shorter[i + 1]);
             Change(pair, count, word);
             if (shorter[i] == merged || shorter[i + 1] == merged) grown.Add(pair);
         }

@@ -14,16 +14,30 @@ sealed class AddedVocabulary
 
     internal AddedVocabulary(IEnumerable<AddedToken> tokens, Func<string, string> normalize)
     {
-        var all = tokens.Where(t => t.Content.Length > 0).OrderBy(t => !t.Special).ToArray();
-        foreach (var token in all)
+        foreach (var token in tokens.Where(t => t.Content.Length > 0))
         {
-            byId.TryAdd(token.Id, token);
-            byContent.TryAdd(token.Content, token.Id);
+            if (byContent.TryAdd(token.Content, token.Id)) byId.TryAdd(token.Id, token);
         }
+        var all = byId.Values.OrderBy(t => !t.Special).ThenBy(t => t.Id).ToArray();
         raw = [.. all.Where(t => !t.Normalized)];
         normalized = [.. all.Where(t => t.Normalized)];
         rawMatcher = new LiteralMatcher([.. raw.Select(t => t.Content)]);
         normalizedMatcher = new LiteralMatcher([.. normalized.Select(t => normalize(t.Content))]);
+    }
+
+    /// <summary>Gives tokens the ids that the library gives them, whatever the file says: the model's own, or the next after all.</summary>
+    internal static List<AddedToken> Number(IEnumerable<AddedToken> tokens, Vocabulary model)
+    {
+        var numbered = new List<AddedToken>();
+        var seen = new HashSet<string>();
+        var next = model.Ids.Count;
+        foreach (var token in tokens.Where(t => t.Content.Length > 0 && seen.Add(t.Content)))
+        {
+            if (!model.TryGetId(token.Content, out var id)) id = next;
+            next = Math.Max(next, id + 1);
+            numbered.Add(token with { Id = id });
+        }
+        return numbered;
     }
 
     /// <summary>One more than the largest id, 0 where there is no token.</summary>
@@ -60,8 +74,8 @@ sealed class AddedVocabulary
     }
 
     static bool EndsWithWord(ReadOnlySpan<char> text) =>
-        text.Length > 0 && CodePointSet.IsWord(CodePointSet.CodePointBefore(text, text.Length, out _));
+        text.Length > 0 && CodePointSet.IsRustWord(CodePointSet.CodePointBefore(text, text.Length, out _));
 
     static bool StartsWithWord(ReadOnlySpan<char> text) =>
-        text.Length > 0 && CodePointSet.IsWord(CodePointSet.CodePointAt(text, 0, out _));
+        text.Length > 0 && CodePointSet.IsRustWord(CodePointSet.CodePointAt(text, 0, out _));
 }

@@ -14,7 +14,7 @@ static class PreTokenizerReader
         "Split" => Cut(FinderReader.Read(node.Required("pattern")), ReadBehavior(node.Required("behavior")), node.Boolean("invert", false)),
         "Digits" => Cut(Splitter.Each(IsNumeric),
             node.Boolean("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
-        "Whitespace" => Cut(ByPattern(@"\w+|[^\w\s]+"), SplitBehavior.Removed, inverted: true),
+        "Whitespace" => Cut(ByPattern(@"[\w\u200C\u200D]+|[^\w\u200C\u200D\s]+"), SplitBehavior.Removed, inverted: true),
         "WhitespaceSplit" => Cut(Splitter.Each(CodePointSet.IsWhiteSpace), SplitBehavior.Removed),
         "BertPreTokenizer" => new PreTokenizer.Sequence(
         [

@@ -27,7 +27,7 @@ static class TokenizerJson
         var post = root.Optional("post_processor") is { } processor ? PostProcessor.Read(processor) : PostProcessor.Nothing;
         var normalizer = root.Optional("normalizer") is { } rewriting ? NormalizerReader.Read(rewriting) : null;
         var added = root.Optional("added_tokens") is { } list ? list.Items().Select(t => AddedToken.Read(t)) : [];
-        var vocabulary = new AddedVocabulary(added, text => normalizer?.Normalize(text) ?? text);
+        var vocabulary = new AddedVocabulary(AddedVocabulary.Number(added, model.Vocabulary), text => normalizer?.Normalize(text) ?? text);
         return new HuggingFaceTokenizer(root.File, vocabulary, normalizer, preTokenizer, model, post, decoder, names);
     }
 

@@ -100,6 +100,9 @@ sealed class CodePointSet
             || c is (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
     }
 
+    /// <summary>Word characters as Rust's regex crate has them: with the two join controls.</summary>
+    internal static bool IsRustWord(int c) => c is 0x200C or 0x200D || IsWord(c);
+
     /// <summary>The bit mask of a general category name ("L", "Lu", "Letter"), or null where the name is unknown.</summary>
     internal static uint? CategoryMask(string name)
     {

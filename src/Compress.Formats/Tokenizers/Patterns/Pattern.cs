@@ -54,6 +54,7 @@ sealed class Pattern
                 at += length;
             }
         }
+        machine.Release();
     }
 
     int MatchAt(ref PatternMachine machine, ReadOnlySpan<char> text, int at, scoped Span<int> skipUntil)

@@ -16,10 +16,13 @@ ref struct PatternMachine
         Register,
     }
 
+    [ThreadStatic]
+    static Frame[]? spare;
+
     readonly ReadOnlySpan<char> text;
     readonly string source;
     readonly long budget;
-    Frame[] stack = new Frame[64];
+    Frame[] stack;
     int[] registers = [];
     int depth;
     long steps;
@@ -29,7 +32,12 @@ ref struct PatternMachine
         this.text = text;
         this.source = source;
         budget = 100_000_000L + 2_000L * text.Length;
+        stack = spare ?? new Frame[64];
+        spare = null;
     }
+
+    /// <summary>Leaves the stack to the thread's next machine, unless one text made it grow large.</summary>
+    internal readonly void Release() => spare = stack.Length <= 4096 ? stack : null;
 
     /// <summary>The end of the match that begins at <paramref name="start"/>, or -1.</summary>
     internal int Run(Instruction[] code, int registerCount, int start)
