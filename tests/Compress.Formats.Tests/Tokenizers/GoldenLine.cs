@@ -34,7 +34,8 @@ sealed record GoldenLine(
     {
         var runes = unit.EnumerateRunes().ToArray();
         var text = new StringBuilder(characters * 2);
-        for (var i = 0; i < characters; i++) text.Append(runes[i % runes.Length].ToString());
+        for (var i = 0; i < characters / runes.Length; i++) text.Append(unit);
+        foreach (var rune in runes.Take(characters % runes.Length)) text.Append(rune.ToString());
         return text.ToString();
     }
 
