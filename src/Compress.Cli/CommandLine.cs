@@ -49,6 +49,7 @@ internal static class CommandLine
     [
         MethodsCommand.Create(host),
         SchemaCommand.Create(host),
+        SynthesizeCommand.Create(host),
         DoctorCommand.Create(host),
     ];
 

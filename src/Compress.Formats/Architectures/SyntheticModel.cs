@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Compress.Formats.Checkpoints;
 
 namespace Compress.Formats.Architectures;
 
@@ -8,6 +9,8 @@ namespace Compress.Formats.Architectures;
 /// <param name="Spec">What <see cref="ArchitectureRegistry"/> reads from it.</param>
 public sealed record SyntheticModel(JsonObject Config, ModelSpec Spec)
 {
+    private const int MaximumConfigLength = 16 << 20;
+
     /// <summary>A Llama configuration.</summary>
     /// <param name="hidden">Residual stream width.</param>
     /// <param name="mlp">MLP channels.</param>
@@ -39,6 +42,15 @@ public sealed record SyntheticModel(JsonObject Config, ModelSpec Spec)
             ["torch_dtype"] = dtype,
             ["vocab_size"] = vocabulary,
         });
+
+    /// <summary>Reads a <c>config.json</c> without weights.</summary>
+    /// <param name="configFile">The file.</param>
+    /// <exception cref="ModelFileException">The file is missing or damaged, or is not of a supported family.</exception>
+    public static SyntheticModel Open(string configFile)
+    {
+        var config = JsonFile.ReadObject(configFile, MaximumConfigLength);
+        return new SyntheticModel(JsonObject.Create(config)!, ArchitectureRegistry.Read(config, configFile));
+    }
 
     /// <summary>Reads a configuration given as JSON.</summary>
     /// <exception cref="ModelFileException">The configuration is not one of a supported family.</exception>
