@@ -20,7 +20,7 @@ internal sealed class Attention(
     /// <param name="observer">Takes the output projection's input.</param>
     public torch.Tensor Forward(torch.Tensor x, PositionTables tables, IInputObserver? observer)
     {
-        var q = Heads(query.Forward(x), spec.Heads, queryNorm, tables, rotate: true) * (float)spec.Scale;
+        var q = Heads(query.Forward(x), spec.Heads, queryNorm, tables, rotate: true) * spec.Scale;
         var k = Heads(key.Forward(x), spec.KeyValueHeads, keyNorm, tables, rotate: true);
         var v = Heads(value.Forward(x), spec.KeyValueHeads, null, tables, rotate: false);
         var mixed = Mix(q, k, v, tables);
@@ -38,7 +38,7 @@ internal sealed class Attention(
 
     private torch.Tensor Rotate(torch.Tensor x, RotarySpec rotary, PositionTables tables)
     {
-        var (cos, sin) = tables.Rotary(rotary, x.shape[1], x.device);
+        var (cos, sin) = tables.Rotary(rotary, x.shape[1], Precision.Wide(x.dtype), x.device);
         if (rotary.Dimensions == spec.HeadSize) return Rotated(x, cos, sin);
         var turned = Rotated(x.narrow(-1, 0, rotary.Dimensions), cos, sin);
         return torch.cat([turned, x.narrow(-1, rotary.Dimensions, spec.HeadSize - rotary.Dimensions)], -1);
@@ -46,7 +46,7 @@ internal sealed class Attention(
 
     // sin is negative in its first half, so that swapping the halves is all rotate_half needs.
     private static torch.Tensor Rotated(torch.Tensor x, torch.Tensor cos, torch.Tensor sin) =>
-        (x * cos).addcmul(x.roll(x.shape[^1] / 2, -1).to(torch.ScalarType.Float32), sin, 1f).to(x.dtype);
+        (x * cos).addcmul(x.roll(x.shape[^1] / 2, -1).to(sin.dtype), sin, 1).to(x.dtype);
 
     /// <summary>Softmax-weighted values, some queries at a time: keys that none of them sees are never touched.</summary>
     /// <remarks>
@@ -85,7 +85,7 @@ internal sealed class Attention(
     /// <summary>Caps scores and hides what a query must not see; the last columns are the queries' own positions.</summary>
     private torch.Tensor Masked(torch.Tensor scores, PositionTables tables, long rows)
     {
-        if (spec.SoftCap is { } cap) scores = (scores.to(torch.ScalarType.Float32) / (float)cap).tanh() * (float)cap;
+        if (spec.SoftCap is { } cap) scores = (scores.to(Precision.Wide(scores.dtype)) / cap).tanh() * cap;
         var seen = scores.shape[^1];
         // A query sees its own position at the least, so no row is hidden whole.
         var (columns, window) = spec.Window is { } w && w < seen ? (seen, spec.Window) : (rows, null);

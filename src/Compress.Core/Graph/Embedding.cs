@@ -46,7 +46,7 @@ public sealed class Embedding : IDisposable
     public torch.Tensor Forward(torch.Tensor ids)
     {
         var hidden = tokens.Value.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
-        if (Spec.Scale != 1) hidden = hidden * (float)Spec.Scale;
+        if (Spec.Scale != 1) hidden = hidden * Spec.Scale;
         return positions is null ? hidden : hidden + positions.Value.narrow(0, Spec.PositionOffset, ids.shape[1]);
     }
 

@@ -52,8 +52,9 @@ public sealed class Head : IDisposable
     /// <returns>Logits <c>[…, vocabulary]</c>, f32, in the current dispose scope.</returns>
     public torch.Tensor Forward(torch.Tensor hidden)
     {
-        var logits = Site.Forward(Normalize(hidden)).to(torch.ScalarType.Float32);
-        return Spec.SoftCap is { } cap ? (logits / (float)cap).tanh() * (float)cap : logits;
+        var logits = Site.Forward(Normalize(hidden));
+        logits = logits.to(Precision.Wide(logits.dtype));
+        return Spec.SoftCap is { } cap ? (logits / cap).tanh() * cap : logits;
     }
 
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ using TorchSharp;
 
 namespace Compress.Core.Graph;
 
-/// <summary>A normalisation over the last dimension, computed in f32 whatever the input's type.</summary>
+/// <summary>A normalisation over the last dimension, computed in f32 (or f64) whatever the input's type.</summary>
 internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
 {
     public NormSpec Spec { get; } = spec;
@@ -15,17 +15,18 @@ internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
     /// <param name="type">Type of the result.</param>
     public torch.Tensor Forward(torch.Tensor x, torch.ScalarType type)
     {
-        var wide = x.to(torch.ScalarType.Float32);
+        var wideType = Precision.Wide(x.dtype);
+        var wide = x.to(wideType);
         if (Spec.Kind == NormKind.Layer)
         {
-            var (w, b) = (weight?.Value.to(torch.ScalarType.Float32), bias?.Value.to(torch.ScalarType.Float32));
+            var (w, b) = (weight?.Value.to(wideType), bias?.Value.to(wideType));
             if (w is not null && Spec.WeightOffset != 0) w = w + Spec.WeightOffset;
             return torch.nn.functional.layer_norm(wide, [x.shape[^1]], w, b, Spec.Epsilon).to(type);
         }
         var scaled = wide * (wide.square().mean([-1], keepdim: true) + Spec.Epsilon).rsqrt();
         if (weight is not null)
         {
-            var w = weight.Value.to(torch.ScalarType.Float32);
+            var w = weight.Value.to(wideType);
             scaled = scaled * (Spec.WeightOffset == 0 ? w : w + Spec.WeightOffset);
         }
         return scaled.to(type);

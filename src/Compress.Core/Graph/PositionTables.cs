@@ -7,32 +7,34 @@ namespace Compress.Core.Graph;
 /// <remarks>Not thread-safe: one graph runs one forward pass at a time.</remarks>
 public sealed class PositionTables : IDisposable
 {
-    private readonly Dictionary<(RotarySpec Spec, long Length, string Device), (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
+    private readonly Dictionary<(RotarySpec Spec, long Length, torch.ScalarType Type, string Device), (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
     private readonly Dictionary<(int? Window, long Rows, long Columns, torch.ScalarType Type, string Device), torch.Tensor> masks = [];
 
     /// <summary>Borrowed tables for positions 0 … length − 1.</summary>
-    /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), f32 <c>[length, 1, rotated dimensions]</c>.</returns>
-    internal (torch.Tensor Cos, torch.Tensor Sin) Rotary(RotarySpec spec, long length, torch.Device device)
+    /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), <c>[length, 1, rotated dimensions]</c>.</returns>
+    internal (torch.Tensor Cos, torch.Tensor Sin) Rotary(
+        RotarySpec spec, long length, torch.ScalarType type, torch.Device device)
     {
-        var key = (spec, length, device.ToString());
+        var key = (spec, length, type, device.ToString());
         if (rotary.TryGetValue(key, out var tables)) return tables;
         var frequencies = length > spec.LongBeyond && spec.LongInverseFrequencies.Length > 0
             ? spec.LongInverseFrequencies
             : spec.InverseFrequencies;
         var half = frequencies.Length;
-        var cos = new float[length, 1, 2 * half];
-        var sin = new float[length, 1, 2 * half];
+        var cos = new double[length, 1, 2 * half];
+        var sin = new double[length, 1, 2 * half];
         for (var t = 0; t < length; t++)
         {
             for (var i = 0; i < half; i++)
             {
                 var (s, c) = Math.SinCos(t * frequencies[i]);
-                cos[t, 0, i] = cos[t, 0, half + i] = (float)(c * spec.AttentionFactor);
-                sin[t, 0, half + i] = (float)(s * spec.AttentionFactor);
+                cos[t, 0, i] = cos[t, 0, half + i] = c * spec.AttentionFactor;
+                sin[t, 0, half + i] = s * spec.AttentionFactor;
                 sin[t, 0, i] = -sin[t, 0, half + i];
             }
         }
-        tables = (Own(torch.from_array(cos, device: device)), Own(torch.from_array(sin, device: device)));
+        using var scope = torch.NewDisposeScope();
+        tables = (Own(torch.from_array(cos, type, device)), Own(torch.from_array(sin, type, device)));
         rotary.Add(key, tables);
         return tables;
     }
