@@ -57,6 +57,17 @@ public sealed class Head : IDisposable
         return Spec.SoftCap is { } cap ? (logits / cap).tanh() * cap : logits;
     }
 
+    /// <summary>Mean cross-entropy of next tokens, differentiable, without ever holding all logits.</summary>
+    /// <remarks>
+    /// Logits of some positions at a time become their gradient at once, as training memory and time would otherwise go to the logits
+    /// (Hsu et al. 2024, arXiv:2410.10989, section 3.2). The result differentiates once, with respect to hidden states and weights.
+    /// </remarks>
+    /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
+    /// <param name="targets">Borrowed target ids, int64, one a position; −100 leaves a position out.</param>
+    /// <returns>Scalar loss in nats, in the current dispose scope.</returns>
+    public torch.Tensor CrossEntropy(torch.Tensor hidden, torch.Tensor targets) =>
+        HeadLoss.CrossEntropy(Site, Spec.SoftCap, Normalize(hidden).flatten(0, -2), targets.flatten());
+
     /// <inheritdoc/>
     public void Dispose()
     {

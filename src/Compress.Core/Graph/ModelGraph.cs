@@ -94,6 +94,12 @@ public sealed class ModelGraph : IDisposable
     /// <returns>Logits <c>[batch, time, vocabulary]</c>, f32, in the current dispose scope.</returns>
     public torch.Tensor Forward(torch.Tensor ids) => Head.Forward(Hidden(ids));
 
+    /// <summary>Mean cross-entropy of targets, without ever holding all logits; the loss that training minimises.</summary>
+    /// <param name="ids">Borrowed ids <c>[batch, time]</c>, int64.</param>
+    /// <param name="targets">Borrowed target of each position, shaped as <paramref name="ids"/>; −100 leaves a position out.</param>
+    /// <returns>Scalar loss in nats, differentiable once, in the current dispose scope.</returns>
+    public torch.Tensor CrossEntropy(torch.Tensor ids, torch.Tensor targets) => Head.CrossEntropy(Hidden(ids), targets);
+
     /// <inheritdoc/>
     public void Dispose()
     {
