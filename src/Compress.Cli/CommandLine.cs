@@ -47,6 +47,9 @@ internal static class CommandLine
 
     private static IEnumerable<Command> Commands(CommandHost host) =>
     [
+        TrainCommand.Create(host),
+        InspectCommand.Create(host),
+        ConvertCommand.Create(host),
         MethodsCommand.Create(host),
         SchemaCommand.Create(host),
         SynthesizeCommand.Create(host),

@@ -36,8 +36,8 @@ internal sealed class LiveProgress : IProgress<RunEvent>
                     task = context.AddTask(Markup.Escape(started.Name), autoStart: true, maxValue: Math.Max(1, started.Total ?? 1));
                     task.IsIndeterminate = started.Total is null;
                     break;
-                case PhaseAdvanced advanced when task is not null && phase!.Total is not null:
-                    task.Value = advanced.Done;
+                case PhaseAdvanced advanced when task is not null:
+                    Advance(advanced);
                     break;
                 case PhaseEnded ended when task is not null:
                     End(ended);
@@ -49,11 +49,17 @@ internal sealed class LiveProgress : IProgress<RunEvent>
         }
     }
 
+    private void Advance(PhaseAdvanced advanced)
+    {
+        if (phase!.Total is not null) task!.Value = advanced.Done;
+        if (advanced.Detail is not null) task!.Description = $"{Markup.Escape(phase.Name)} [dim]{Markup.Escape(advanced.Detail)}[/]";
+    }
+
     private void End(PhaseEnded ended)
     {
         task!.IsIndeterminate = false;
         task.Value = task.MaxValue;
-        if (ended.Summary is not null) task.Description = Markup.Escape($"{phase!.Name}: {ended.Summary}");
+        task.Description = Markup.Escape(ended.Summary is null ? phase!.Name : $"{phase!.Name}: {ended.Summary}");
         task.StopTask();
         task = null;
     }
