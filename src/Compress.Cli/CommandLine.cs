@@ -47,6 +47,7 @@ internal static class CommandLine
 
     private static IEnumerable<Command> Commands(CommandHost host) =>
     [
+        PlanCommand.Create(host),
         TrainCommand.Create(host),
         InspectCommand.Create(host),
         ConvertCommand.Create(host),

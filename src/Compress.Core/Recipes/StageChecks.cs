@@ -66,7 +66,7 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         var method = stage.Method.Create(stage.Options);
         foreach (var group in selected.Select(s => (s.Shape.Name, Problem: method.Unfit(s.Shape))).Where(s => s.Problem is not null).GroupBy(s => s.Problem!))
         {
-            Report(path, $"{Names([.. group.Select(s => s.Name)])}: {group.Key}");
+            Report(path, group.Count() == selected.Count ? group.Key : $"{Names([.. group.Select(s => s.Name)])}: {group.Key}");
         }
         var tables = selected.Where(s => s.Shape.Role == SiteRole.Embedding).ToList();
         if (tables.Count > 0 && method.Needs.Types.Count > 0)

@@ -60,6 +60,9 @@ public sealed class Magnitude(Magnitude.Options options) : ISurveyingMethod
         : options.Pattern.Unfit(options.Sparsity, site.InFeatures);
 
     /// <inheritdoc/>
+    public SiteOutlook Outlook(SiteShape site) => new(Sparsity: options.Pattern.Sparsity ?? options.Sparsity);
+
+    /// <inheritdoc/>
     public bool BeginSurvey()
     {
         if (!IsGlobal || thresholds.Count > 0) return false;

@@ -37,6 +37,9 @@ public sealed class Wanda(Wanda.Options options) : ILinearMethod
     public string? Unfit(SiteShape site) => options.Pattern.Unfit(options.Sparsity, site.InFeatures);
 
     /// <inheritdoc/>
+    public SiteOutlook Outlook(SiteShape site) => new(Sparsity: options.Pattern.Sparsity ?? options.Sparsity);
+
+    /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)
     {
         using var scalerRow = statistics.Get<ColumnNorms>().ScalerRow();
