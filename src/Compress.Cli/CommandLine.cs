@@ -73,7 +73,7 @@ internal static class CommandLine
     private static IReadOnlyList<string> Problems(ParseResult parsed)
     {
         var unknown = parsed.Errors.Where(e => parsed.UnmatchedTokens.Any(t => e.Message.Contains($"'{t}'", StringComparison.Ordinal))).ToList();
-        return [.. (unknown.Count > 0 ? unknown : parsed.Errors).Select(e => e.Message)];
+        return [.. (unknown.Count > 0 ? unknown : parsed.Errors).Select(e => string.Join(' ', e.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))];
     }
 
     private static string? Hint(ParseResult parsed)
