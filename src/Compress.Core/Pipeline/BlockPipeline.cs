@@ -1,12 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
+using Compress.Core.Evaluation;
 using Compress.Core.Graph;
 using Compress.Core.Methods;
 using Compress.Core.Progress;
 using Compress.Core.Runs;
 using Compress.Core.Statistics;
-using Compress.Formats.Checkpoints;
 using TorchSharp;
 
 namespace Compress.Core.Pipeline;
@@ -107,10 +107,8 @@ internal sealed class BlockPipeline : IDisposable
     {
         if (!NeedsActivations || part.Block is not { } index) return null;
         EnsureActivations();
-        ITensorSource source = compress ? job.Source : job.Result;
-        var block = Block.Load(source, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
-        foreach (var name in StoredTensors.Of(job.Model.Blocks[index])) source.Release(name);
-        return block;
+        using var source = new StreamedTensors(compress ? job.Source : job.Result);
+        return Block.Load(source, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
     }
 
     private void EnsureActivations() =>

@@ -71,7 +71,7 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
     {
         if (!result.Weight.shape.AsSpan().SequenceEqual(view.Weight.shape) || result.Weight.dtype != ScalarType.Float32)
             throw Broken(view, "returned a weight of another shape or type");
-        if (result.Quantized is { } quantized && !StoredWeight.Decode(quantized).to(device).equal(result.Weight).item<bool>())
+        if (result.Quantized is { } quantized && !StoredWeight.Decode(quantized).to(device).eq(result.Weight).all().item<bool>())
             throw Broken(view, "returned a weight that is not the decode of its codes");
         if (view.Mask is not null && result.Weight.ne(0).logical_and(view.Mask.logical_not()).any().item<bool>())
             throw Broken(view, "revived weights that an earlier stage removed");

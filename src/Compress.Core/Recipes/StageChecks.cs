@@ -72,8 +72,12 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         if (tables.Count > 0 && method.Needs.Types.Count > 0)
             Report(path + ".targets", $"{tables[0].Shape.Name} is a look-up table without inputs, so {stage.Method.Attribute.Name} cannot be calibrated on it.",
                 "Ignore it, or use a method that needs no calibration.");
-        if (tables.Count > 0 && model.Head.Tied && selected.Any(s => s.Shape.Role == SiteRole.Head))
-            Report(path + ".targets", $"{tables[0].Shape.Name} and {model.Head.Linear.Name} are one tensor in this model.", "Name one of them.");
+        if (!model.Head.Tied) return;
+        foreach (var site in selected.Where(s => s.Block is null))
+        {
+            Report(path + ".targets", $"selects {site.Shape.Name}, but token table and head are one tensor in this model: changing one changes the other.",
+                "Ignore it.");
+        }
     }
 
     /// <summary>A quantized weight is final: pruning it, or quantizing it again, would throw away what the earlier stage did.</summary>

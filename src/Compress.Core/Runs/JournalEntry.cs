@@ -1,5 +1,6 @@
-using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Compress.Core.Evaluation;
+using Compress.Core.Export;
 
 namespace Compress.Core.Runs;
 
@@ -33,17 +34,19 @@ public sealed record PartFinished(int Stage, string Part, string Sha256, long By
 public sealed record StageFinished(int Stage, double Seconds) : JournalEntry;
 
 /// <summary>An evaluation is finished.</summary>
-/// <param name="Subject">What was evaluated: <c>original</c> or <c>result</c>.</param>
-/// <param name="Result">The evaluation's own record.</param>
+/// <param name="Subject">Which of the recipe's texts, from 0.</param>
+/// <param name="Result">What was measured.</param>
 /// <param name="Seconds">Wall time.</param>
-public sealed record Evaluated(string Subject, JsonNode Result, double Seconds) : JournalEntry;
+public sealed record Evaluated(string Subject, EvaluationResult Result, double Seconds) : JournalEntry;
 
 /// <summary>A checkpoint was written, re-opened and checked.</summary>
 /// <param name="Format">Its format.</param>
 /// <param name="To">Its folder, as the recipe says.</param>
 /// <param name="Files">Its files with their SHA-256.</param>
+/// <param name="Figures">Its size.</param>
 /// <param name="Seconds">Wall time.</param>
-public sealed record Exported(string Format, string To, IReadOnlyDictionary<string, string> Files, double Seconds) : JournalEntry;
+public sealed record Exported(
+    string Format, string To, IReadOnlyDictionary<string, string> Files, StorageFigures Figures, double Seconds) : JournalEntry;
 
 /// <summary>Everything the recipe asks for is done.</summary>
 /// <param name="PeakMemory">Highest resident memory of the sessions, bytes.</param>

@@ -59,6 +59,12 @@ public sealed class SafetensorsFolder : ITensorSource
         : throw MissingTensor.In(Path, name, Tensors);
 
     /// <inheritdoc/>
+    public void Release(string name)
+    {
+        if (owners.TryGetValue(name, out var file)) file.Release(name);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var file in files) file.Dispose();

@@ -1,0 +1,156 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Compress.Core.Progress;
+using Compress.Core.Recipes;
+using Compress.Core.Runs;
+using Compress.Core.Tests.Pipeline;
+using Compress.Formats.Checkpoints;
+
+namespace Compress.Core.Tests.Runs;
+
+[Collection(nameof(PipelineCollection))]
+public sealed class CompressionRunTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    private Recipe Two => tiny.Recipe(TinyRun.Wanda(), TinyRun.Rtn(keepSparsity: true));
+
+    [Fact]
+    public async Task A_run_leaves_everything_that_is_needed_to_repeat_and_to_judge_it()
+    {
+        var recipe = Two with { Evaluate = [new PerplexityRecipe { Data = tiny.Text, Window = 32, MaxWindows = 4 }] };
+        var progress = new EventList();
+        var result = await tiny.Run(recipe, progress: progress);
+        string[] files = ["recipe.yaml", "run.json", "journal.jsonl", "calibration.json", "sites.json", "sites.parquet", "metrics.json"];
+        Assert.All(files, file => Assert.True(File.Exists(tiny.At("run/" + file)), file));
+        Assert.Equal(42, result.Sites.Count);
+        var evaluation = Assert.Single(result.Evaluations);
+        Assert.True(evaluation.KlMean > 0 && evaluation.ReferencePerplexity > 1);
+        var export = Assert.Single(result.Exports);
+        Assert.Equal(0.5, export.Figures.Zeros, 1);
+        Assert.Equal(16, export.Figures.BitsPerWeight);
+        Assert.True(result.Original.Zeros < 0.001);
+        using var metrics = JsonDocument.Parse(File.ReadAllText(tiny.At("run/metrics.json")));
+        Assert.Equal(evaluation.Perplexity, metrics.RootElement.GetProperty("evaluations")[0].GetProperty("perplexity").GetDouble());
+        using var reopened = ModelFolder.Open(export.Path);
+        Assert.Equal(32, reopened.Spec.HiddenSize);
+        Assert.Contains(progress.Events, e => e is PhaseStarted { Name: "stage 2 of 2: quantize plain_rtn", Total: 21, Unit: "sites" });
+    }
+
+    [Fact]
+    public async Task The_same_recipe_gives_the_same_bytes_twice()
+    {
+        await tiny.Run(Two, "first");
+        await tiny.Run(Two, "second");
+        Assert.Equal(Hashes("first"), Hashes("second"));
+    }
+
+    /// <summary>Dies at one event after the other, which covers every step of the journal, and goes on each time.</summary>
+    [Fact]
+    public async Task A_run_that_dies_anywhere_and_goes_on_ends_with_the_same_bytes()
+    {
+        var whole = new EventList();
+        await tiny.Run(Two, "whole", progress: whole);
+        var expected = Hashes("whole");
+        for (var at = 1; at < whole.Events.Count; at += 5)
+        {
+            var name = $"run{at}";
+            var count = 0;
+            await Assert.ThrowsAsync<Crash>(() => tiny.Run(Two, name, resume: true, new EventList { Also = _ => { if (count++ == at) throw new Crash(); } }));
+            // What a process leaves that is killed while it writes.
+            if (Directory.Exists(tiny.At($"{name}/stages/01-prune-plain_wanda")))
+                File.WriteAllText(tiny.At($"{name}/stages/01-prune-plain_wanda/block-00002.safetensors.partial"), "half");
+            await tiny.Run(Two, name, resume: true);
+            Assert.Equal(expected, Hashes(name));
+        }
+    }
+
+    [Fact]
+    public async Task A_finished_run_is_told_again_without_work()
+    {
+        var first = await tiny.Run(Two);
+        var progress = new EventList();
+        var again = await tiny.Run(Two, resume: true, progress: progress);
+        Assert.Equal(first.Sites.Count, again.Sites.Count);
+        Assert.Equal(first.Seconds, again.Seconds);
+        Assert.DoesNotContain(progress.Events, e => e is PhaseAdvanced { Detail: not null });
+    }
+
+    [Fact]
+    public async Task Damaged_stage_files_are_made_again()
+    {
+        await tiny.Run(Two, "whole");
+        await tiny.Run(Two);
+        var file = tiny.At("run/stages/01-prune-plain_wanda/block-00001.safetensors");
+        var bytes = File.ReadAllBytes(file);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        var progress = new EventList();
+        await tiny.Run(Two, resume: true, progress: progress);
+        Assert.Contains(progress.Events, e => e is Warning { Text: var text } && text.Contains("stage 1, block-00001", StringComparison.Ordinal));
+        Assert.Equal(Hashes("whole"), Hashes("run"));
+    }
+
+    [Fact]
+    public async Task Changed_inputs_are_refused_with_the_difference_named()
+    {
+        await tiny.Run(Two);
+        var longer = Two with { Calibration = Two.Calibration! with { Length = 20 } };
+        var recipe = await Assert.ThrowsAsync<RunException>(() => tiny.Run(longer, resume: true));
+        Assert.Contains("recipe.calibration.length was 24, is 20", recipe.Message, StringComparison.Ordinal);
+
+        File.AppendAllText(tiny.Text, "more");
+        var text = await Assert.ThrowsAsync<RunException>(() => tiny.Run(Two, resume: true));
+        Assert.Contains("calibration.data was sha256:", text.Message, StringComparison.Ordinal);
+
+        var weights = Path.Combine(tiny.Model, "model.safetensors");
+        var bytes = File.ReadAllBytes(weights);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+        var model = await Assert.ThrowsAsync<RunException>(() => tiny.Run(Two, resume: true));
+        Assert.Contains("model.model.safetensors was sha256:", model.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_run_folder_is_not_overwritten()
+    {
+        await tiny.Run(Two);
+        var failure = await Assert.ThrowsAsync<RunException>(() => tiny.Run(Two));
+        Assert.Contains("--resume", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Cancelling_ends_after_the_site_at_hand_and_says_how_to_go_on()
+    {
+        await tiny.Run(Two, "whole");
+        using var source = new CancellationTokenSource();
+        var sites = 0;
+        var progress = new EventList
+        {
+            Also = e =>
+            {
+                if (e is PhaseAdvanced { Detail: not null } && ++sites == 10) source.Cancel();
+            },
+        };
+        var stopped = await Assert.ThrowsAsync<RunInterruptedException>(() => tiny.Run(Two, progress: progress, cancellation: source.Token));
+        Assert.Contains("--resume", stopped.Message, StringComparison.Ordinal);
+        Assert.Equal(10, sites);
+        await tiny.Run(Two, resume: true);
+        Assert.Equal(Hashes("whole"), Hashes("run"));
+    }
+
+    /// <summary>SHA-256 of everything a run leaves apart from the files that hold times.</summary>
+    private SortedDictionary<string, string> Hashes(string name)
+    {
+        string[] timed = ["journal.jsonl", "metrics.json", "run.lock"];
+        var root = tiny.At(name);
+        var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var file in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(f => !timed.Contains(Path.GetFileName(f))))
+            hashes.Add(Path.GetRelativePath(root, file), Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file))));
+        return hashes;
+    }
+
+    private sealed class Crash : Exception;
+}
