@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Compress.Core.Recipes;
+using Compress.Distill.Training;
 using Compress.Testing;
 
 namespace Compress.Cli.Tests;
@@ -67,12 +68,15 @@ public sealed class PlanCommandTests : IDisposable
     [Fact]
     public async Task Every_recipe_of_the_repository_fits_the_schema_and_binds()
     {
-        var schema = (await Cli.RunAsync("schema")).Output;
-        var folder = Path.Combine(SharedData.Repository, "recipes");
-        foreach (var file in Directory.EnumerateFiles(folder, "*.yaml").Where(f => !Path.GetFileName(f).StartsWith("train", StringComparison.Ordinal)))
+        var files = Directory.GetFiles(Path.Combine(SharedData.Repository, "recipes"), "*.yaml");
+        Assert.NotEmpty(files);
+        foreach (var file in files)
         {
-            RecipeFile.Load(file, Installed.Methods);
+            var train = Path.GetFileName(file).StartsWith("train", StringComparison.Ordinal);
+            var schema = (await Cli.RunAsync("schema", train ? "train" : "run")).Output;
             Assert.Empty(SchemaChecker.Problems(JsonNode.Parse(schema)!, File.ReadAllText(file)));
+            if (train) RecipeBinder.Load<TrainingRecipe>(file);
+            else RecipeFile.Load(file, Installed.Methods);
         }
     }
 

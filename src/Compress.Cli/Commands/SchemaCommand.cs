@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Compress.Core.Recipes;
+using Compress.Distill.Training;
 
 namespace Compress.Cli.Commands;
 
@@ -9,11 +10,15 @@ internal static class SchemaCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CommandHost host)
     {
+        var kind = new Argument<string>("KIND") { Description = "Recipes of 'run' or of 'train'.", DefaultValueFactory = _ => "run" };
+        kind.AcceptOnlyFromAmong("run", "train");
         var command = new ExampleCommand("schema", "Prints the JSON schema of recipes, for completion and checks in an editor.",
-            "schema > recipe.schema.json");
-        host.Attach(command, (_, session) =>
+            "schema > recipe.schema.json", "schema train > train.schema.json")
+        { kind };
+        host.Attach(command, (parsed, session) =>
         {
-            var schema = RecipeSchema.Of(typeof(Recipe), Installed.Methods);
+            var recipe = parsed.GetValue(kind) == "train" ? typeof(TrainingRecipe) : typeof(Recipe);
+            var schema = RecipeSchema.Of(recipe, Installed.Methods);
             return Task.FromResult(session.Write(schema, text => text.WriteLine(CommandSession.Indented(schema))));
         });
         return command;
