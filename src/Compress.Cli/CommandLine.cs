@@ -51,9 +51,9 @@ internal static class CommandLine
         TrainCommand.Create(host),
         InspectCommand.Create(host),
         ConvertCommand.Create(host),
+        SynthesizeCommand.Create(host),
         MethodsCommand.Create(host),
         SchemaCommand.Create(host),
-        SynthesizeCommand.Create(host),
         DoctorCommand.Create(host),
     ];
 

@@ -1,5 +1,6 @@
 using Compress.Cli.Terminal;
 using Compress.Core.Progress;
+using Spectre.Console;
 
 namespace Compress.Cli.Tests;
 
@@ -39,6 +40,36 @@ public sealed class TerminalTests
             warning: Two sites saw no tokens.
 
             """, text.ToString());
+    }
+
+    [Fact]
+    public async Task Live_progress_shows_names_as_they_are_and_keeps_warnings()
+    {
+        using var text = new StringWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(text),
+            Ansi = AnsiSupport.Yes,
+            Interactive = InteractionSupport.Yes,
+            ColorSystem = ColorSystemSupport.NoColors,
+        });
+        console.Profile.Width = 200;
+        var result = await LiveProgress.RunAsync(console, progress =>
+        {
+            progress.Report(new PhaseStarted("stage [1]", 2, "sites"));
+            progress.Report(new PhaseAdvanced(1, "site [a/b]"));
+            progress.Report(new Warning("One [odd] thing."));
+            progress.Report(new PhaseEnded("mean error [0.1]"));
+            progress.Report(new PhaseStarted("unknown length", null, "windows"));
+            progress.Report(new PhaseAdvanced(1));
+            progress.Report(new PhaseEnded());
+            return Task.FromResult(7);
+        });
+        Assert.Equal(7, result);
+        Assert.Contains("warning: One [odd] thing.", text.ToString());
+        Assert.Contains("stage [1]: mean error [0.1]", text.ToString());
+        Assert.Contains("100%", text.ToString());
+        Assert.Contains("\u001b[", text.ToString());
     }
 
     [Fact]

@@ -28,6 +28,9 @@ internal static class Human
     /// <summary>A value with a fixed number of decimals.</summary>
     public static string Fixed(double value, int decimals) => value.ToString("F" + decimals.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
+    /// <summary>A value with a fixed number of decimals; nothing where it is absent.</summary>
+    public static string Optional(double? value, int decimals) => value is { } v ? Fixed(v, decimals) : "";
+
     /// <summary>A share as a percentage with one decimal.</summary>
     public static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.0} %");
 

@@ -128,8 +128,7 @@ public static class RecipeValidator
 
     private static void CheckData(string path, string file, Action<string, string, string?> report)
     {
-        if (File.Exists(file)) return;
-        if (Directory.Exists(file)) report(path, $"'{file}' is a folder.", "Give a .txt, .jsonl or .parquet file.");
-        else report(path, $"there is no file '{ScalarBinder.Shorten(file)}'.", "Paths start at the current folder, then at the recipe's.");
+        if (Path.Exists(file)) return;
+        report(path, $"there is no file '{ScalarBinder.Shorten(file)}'.", "Paths start at the current folder, then at the recipe's.");
     }
 }

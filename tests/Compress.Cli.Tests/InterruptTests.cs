@@ -1,0 +1,58 @@
+using System.Diagnostics;
+
+namespace Compress.Cli.Tests;
+
+public sealed class InterruptTests : IDisposable
+{
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("compress-interrupt-");
+
+    public void Dispose() => folder.Delete(recursive: true);
+
+    private string[] Train(int steps) =>
+    [
+        "train", Recipe(), "--output", Path.Combine(folder.FullName, "run"), "--set", $"training.steps={steps}", "--resume",
+    ];
+
+    private string Recipe()
+    {
+        var path = Path.Combine(folder.FullName, "tiny.yaml");
+        File.WriteAllText(path, $$"""
+            corpus: { source: data/calibration.txt }
+            tokenizer: { vocabulary_size: 300 }
+            model: { hidden_size: 16, intermediate_size: 32, layers: 1, heads: 2, key_value_heads: 1, head_size: 8, context: 16 }
+            training: { batch_size: 1, warmup_steps: 1, checkpoint_every: 50, precision: f32 }
+            output: {{Path.Combine(folder.FullName, "model")}}
+            """);
+        return path;
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public async Task A_signal_ends_the_work_cleanly_and_says_how_to_go_on(string signal)
+    {
+        using var process = Cli.Start(Train(10_000_000), ("TERM", "xterm-256color"));
+        process.StandardInput.Close();
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        var log = Path.Combine(folder.FullName, "run", "log.jsonl");
+        while (!File.Exists(log) && !process.HasExited) await Task.Delay(50);
+        await Process.Start("kill", ["-s", signal, $"{process.Id}"]).WaitForExitAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal(ExitCode.Interrupted, process.ExitCode);
+        Assert.Contains("Stopping.", await error);
+        Assert.Contains("Go on with: compress train", await error);
+        Assert.DoesNotContain('\u001b', await error);
+        Assert.Empty(await output);
+        Assert.True(File.Exists(Path.Combine(folder.FullName, "run", "checkpoint.bin")));
+    }
+
+    [Fact]
+    public async Task An_unfinished_training_is_not_begun_again_by_accident()
+    {
+        Directory.CreateDirectory(Path.Combine(folder.FullName, "run"));
+        File.WriteAllText(Path.Combine(folder.FullName, "run", "checkpoint.bin"), "");
+        var result = await Cli.RunAsync(Train(10)[..^1]);
+        Assert.Equal(ExitCode.RecipeWrong, result.Code);
+        Assert.Contains("Add --resume", result.Error);
+    }
+}
