@@ -10,7 +10,10 @@ public static class ArchitectureRegistry
 {
     private const int MostNamesShown = 8;
 
-    private static readonly IArchitecture[] Families = [new Llama()];
+    private static readonly IArchitecture[] Families =
+    [
+        new Llama(), new Mistral(), new Qwen(), new Gemma(), new Phi(), new Phi3(), new Gpt2(), new GptNeo(), new GptNeoX(), new Opt(),
+    ];
 
     private static readonly Dictionary<string, IArchitecture> ByModelType = Families
         .SelectMany(f => f.ModelTypes.Select(t => (t, f)))

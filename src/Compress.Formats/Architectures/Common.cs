@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Compress.Formats.Checkpoints;
 
 namespace Compress.Formats.Architectures;
@@ -8,6 +9,17 @@ internal static class Common
     /// <summary>An unfused linear whose weight and bias are stored as <c>name.weight</c> and <c>name.bias</c>.</summary>
     public static LinearSpec Linear(string name, int inFeatures, int outFeatures, bool bias = false) => new(
         name, new WeightPart(name + ".weight"), bias ? new WeightPart(name + ".bias") : null, inFeatures, outFeatures);
+
+    /// <summary>A part of a fused tensor stored as <c>name.weight</c> and <c>name.bias</c>; its site is <c>name.part</c>.</summary>
+    public static LinearSpec FusedPart(string name, string part, RowPattern rows, int inFeatures, bool bias, bool transposed = false) => new(
+        $"{name}.{part}",
+        new WeightPart(name + ".weight", transposed, rows),
+        bias ? new WeightPart(name + ".bias", Rows: rows) : null,
+        inFeatures,
+        rows.Count);
+
+    /// <summary>Consecutive rows.</summary>
+    public static RowPattern Rows(int start, int count) => new(start, count, count, count);
 
     /// <summary>RMS norm stored as <c>name.weight</c>.</summary>
     public static NormSpec RmsNorm(string name, double epsilon, double offset = 0) =>
@@ -47,6 +59,25 @@ internal static class Common
         var tied = config.Flag("tie_word_embeddings", tiedByDefault);
         var linear = Linear(name, hidden, vocabulary, bias);
         return new HeadSpec(tied ? linear with { Weight = new WeightPart(tokens) } : linear, tied, softCap);
+    }
+
+    /// <summary>Whether each layer is windowed, by <c>layer_types</c> where given, else by the family's rule.</summary>
+    public static Func<int, bool> Windowed(ConfigReader config, Func<int, bool> rule)
+    {
+        if (config.List("layer_types") is not { } types) return rule;
+        var windowed = types.Select(t => t.ValueKind == JsonValueKind.String ? t.GetString() switch
+        {
+            "sliding_attention" => true,
+            "full_attention" => false,
+            _ => (bool?)null,
+        } : null).ToArray();
+        if (Array.IndexOf(windowed, null) is var at and >= 0)
+        {
+            throw config.Wrong("layer_types", $"holds {ConfigReader.Show(types[at])}; expected full_attention or sliding_attention");
+        }
+        return layer => layer < windowed.Length
+            ? windowed[layer]!.Value
+            : throw config.Wrong("layer_types", FormattableString.Invariant($"has {windowed.Length} entries; layer {layer} is asked for"));
     }
 
     /// <summary>The element type that the configuration declares.</summary>

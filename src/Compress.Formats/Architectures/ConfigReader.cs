@@ -7,7 +7,10 @@ namespace Compress.Formats.Architectures;
 internal sealed class ConfigReader
 {
     /// <summary>No public model comes near; a larger number is a broken file and must not size an allocation.</summary>
-    private const int LargestCount = 1 << 24;
+    public const int LargestCount = 1 << 24;
+
+    /// <summary>A list of blocks is made before tensors are looked at.</summary>
+    private const int MostBlocks = 1 << 12;
 
     private readonly JsonElement root;
 
@@ -33,12 +36,17 @@ internal sealed class ConfigReader
         root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     /// <summary>A positive count.</summary>
-    public int Count(string key, int? fallback = null)
+    public int Count(string key, int? fallback = null) => Count(key, fallback, LargestCount);
+
+    /// <summary>The number of blocks.</summary>
+    public int Blocks(string key) => Count(key, null, MostBlocks);
+
+    private int Count(string key, int? fallback, int most)
     {
         if (Find(key) is not { } value) return fallback ?? throw Wrong(key, "is missing");
-        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n is > 0 and <= LargestCount
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var n) && n > 0 && n <= most
             ? n
-            : throw Wrong(key, $"is {Show(value)}; expected a whole number from 1 to {LargestCount.ToString(CultureInfo.InvariantCulture)}");
+            : throw Wrong(key, $"is {Show(value)}; expected a whole number from 1 to {most.ToString(CultureInfo.InvariantCulture)}");
     }
 
     /// <summary>A positive count, or null where absent or null.</summary>
@@ -98,10 +106,10 @@ internal sealed class ConfigReader
     /// <summary>Keys of the object.</summary>
     public IEnumerable<string> Keys => root.EnumerateObject().Select(p => p.Name);
 
-    /// <summary>Refuses a configuration that sets a feature which changes the forward pass and is not implemented.</summary>
-    public void RefuseUnless(string key, bool supported, string expected)
+    /// <summary>Refuses a switch that changes the forward pass in a way that is not implemented.</summary>
+    public void RefuseFlag(string key)
     {
-        if (!supported) throw Wrong(key, $"is {Show(root.GetProperty(key))}, which is not supported for {ModelType}; supported: {expected}");
+        if (Flag(key, false)) throw Wrong(key, $"is true, which is not supported for {ModelType}");
     }
 
     /// <summary>A failure about one key.</summary>

@@ -8,7 +8,7 @@ internal sealed class Llama : IArchitecture
 
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
-        config.RefuseUnless("rope_interleaved", !config.Flag("rope_interleaved", false), "false");
+        config.RefuseFlag("rope_interleaved");
         return LlamaLike.Read(config, new LlamaLike.Traits
         {
             QueryKeyValueBias = config.Flag("attention_bias", false),

@@ -27,6 +27,17 @@ internal static class Rope
         return Build(config, scaling, dimensions, theta);
     }
 
+    /// <summary>Rotated dimensions of a head where only a leading part is rotated.</summary>
+    /// <param name="config">Configuration.</param>
+    /// <param name="headSize">Size of a head.</param>
+    /// <param name="key">The family's own key; <c>rope_parameters.partial_rotary_factor</c> comes first.</param>
+    /// <param name="fallback">Share where neither is given.</param>
+    public static int PartialDimensions(ConfigReader config, int headSize, string key, double fallback)
+    {
+        var share = config.Section("rope_parameters")?.OptionalPositive("partial_rotary_factor") ?? config.Positive(key, fallback);
+        return share <= 1 ? (int)(headSize * share) : throw config.Wrong(key, "exceeds 1");
+    }
+
     /// <summary>The rotary embedding of given scaling and base.</summary>
     public static RotarySpec Build(ConfigReader config, ConfigReader? scaling, int dimensions, double theta)
     {

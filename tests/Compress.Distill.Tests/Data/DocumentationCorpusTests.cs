@@ -54,21 +54,42 @@ public sealed class DocumentationCorpusTests
     [Fact]
     public void No_line_of_the_held_out_text_was_trained_on()
     {
-        var heldOut = File.ReadAllLines(Path.Combine(SharedData.Repository, "data", "heldout.txt"));
+        var heldOut = HeldOut();
         var trained = Installed.Value.Documents.SelectMany(d => d.Split('\n')).ToHashSet(StringComparer.Ordinal);
         var bodies = trained.Select(Body).ToHashSet(StringComparer.Ordinal);
         Assert.DoesNotContain(heldOut, line => line.Length > 0 && (trained.Contains(line) || bodies.Contains(Body(line))));
     }
 
     [Fact]
+    public void No_fourteen_words_of_the_held_out_text_were_trained_on_in_a_row()
+    {
+        const int Run = 14;
+        var runs = HeldOut().SelectMany(line => Runs(line, Run)).ToHashSet(StringComparer.Ordinal);
+        var trained = Installed.Value.Documents.SelectMany(d => d.Split('\n')).SelectMany(line => Runs(line, Run));
+        Assert.DoesNotContain(trained, runs.Contains);
+    }
+
+    [Fact]
     public void The_held_out_text_is_long_enough_and_laid_out_like_the_corpus()
     {
         var path = Path.Combine(SharedData.Repository, "data", "heldout.txt");
-        var lines = File.ReadAllLines(path);
+        var lines = HeldOut();
         Assert.True(new FileInfo(path).Length >= 50 * 1024);
         Assert.All(lines, line => Assert.True(!line.Contains(' ', StringComparison.Ordinal) || TextCleaner.Clean(line) == line, line));
         var sentences = lines.Where(l => l.Contains(' ', StringComparison.Ordinal)).ToList();
         Assert.Equal(sentences.Distinct().Count(), sentences.Count);
+    }
+
+    static string[] HeldOut() => File.ReadAllLines(Path.Combine(SharedData.Repository, "data", "heldout.txt"));
+
+    static IEnumerable<string> Runs(string line, int words)
+    {
+        var ends = line.Select((c, i) => (c, i)).Where(p => p.c == ' ').Select(p => p.i).Append(line.Length).ToArray();
+        for (var last = words - 1; last < ends.Length; last++)
+        {
+            var begin = last == words - 1 ? 0 : ends[last - words] + 1;
+            yield return line[begin..ends[last]];
+        }
     }
 
     /// <summary>A line without its label: the same sentence under another parameter name is still the same sentence.</summary>
