@@ -53,8 +53,9 @@ public static class TensorBridge
     /// <returns>A tensor of the stored shape, in the current dispose scope.</returns>
     public static torch.Tensor Load(TensorView view, torch.ScalarType? type = null, torch.Device? device = null)
     {
+        using var scope = torch.NewDisposeScope();
         var result = Read(view, type ?? ScalarTypeOf(view.Info.Type), [new Segment(0, view.Info.ElementCount)], view.Info.ElementCount);
-        return Place(result, [.. view.Info.Shape], device);
+        return Place(result, [.. view.Info.Shape], device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Copies a weight that may be a part of a fused or transposed tensor.</summary>
@@ -68,12 +69,12 @@ public static class TensorBridge
     public static torch.Tensor Load(
         ITensorSource source, WeightPart part, long outFeatures, long? inFeatures, torch.ScalarType type, torch.Device device)
     {
+        using var scope = torch.NewDisposeScope();
         var view = source.Open(part.Tensor);
         var columns = inFeatures ?? 1;
         long[] shape = inFeatures is null ? [outFeatures] : [outFeatures, columns];
         if (part.Transposed && inFeatures is not null)
         {
-            using var scope = torch.NewDisposeScope();
             var stored = Load(view, type);
             var rows = part.Rows is { } pattern ? stored.index_select(1, RowIndices(pattern)) : stored;
             return Place(rows.t().contiguous(), shape, device).MoveToOuterDisposeScope();
@@ -81,7 +82,7 @@ public static class TensorBridge
         var runs = part.Rows is { } r
             ? Runs(r).Select(run => new Segment(run.First * columns, run.Count * columns))
             : [new Segment(0, outFeatures * columns)];
-        return Place(Read(view, type, runs, outFeatures * columns), shape, device);
+        return Place(Read(view, type, runs, outFeatures * columns), shape, device).MoveToOuterDisposeScope();
     }
 
     /// <summary>The tensor's data in an element type, little-endian and row-major.</summary>
