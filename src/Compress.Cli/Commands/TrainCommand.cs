@@ -38,8 +38,15 @@ internal static class TrainCommand
         try
         {
             var result = await session.ShowProgressAsync(p => TrainingRun.ExecuteAsync(bound.Value, folder, p, session.Cancellation));
-            return session.Write(result, text => text.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{result.Folder}: {Human.Count(result.Parameters)} parameters, {result.Steps} steps, {Human.Count(result.Tokens)} tokens, loss {result.Loss:F4}")));
+            return session.Write(result, text =>
+            {
+                text.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{result.Folder}: {Human.Count(result.Parameters)} parameters, {result.Steps} steps, {Human.Count(result.Tokens)} tokens, loss {result.Loss:F4}"));
+                if (result.HeldOut is not { } heldOut) return;
+                text.WriteLine(heldOut.Summary);
+                text.WriteLine();
+                text.WriteLine(heldOut.Sample);
+            });
         }
         catch (TrainingRecipeException e)
         {

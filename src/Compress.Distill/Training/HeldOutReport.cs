@@ -1,3 +1,4 @@
+using System.Globalization;
 using Compress.Core.Evaluation;
 using Compress.Core.Graph;
 using Compress.Core.Progress;
@@ -17,6 +18,12 @@ namespace Compress.Distill.Training;
 public sealed record HeldOutReport(
     EvaluationResult Model, double UnigramLoss, double TrigramLoss, double UnigramBitsPerByte, double TrigramBitsPerByte, string Sample)
 {
+    /// <summary>The measurement in one line.</summary>
+    public string Summary => string.Create(CultureInfo.InvariantCulture,
+        $"held-out {Model.Dataset}: perplexity {Model.Perplexity:F2} ({Model.Protocol}, window {Model.Window}), loss {Model.MeanNll:F3} nats a token "
+        + $"(unigram {UnigramLoss:F3}, trigram {TrigramLoss:F3}), {Model.BitsPerByte:F3} bits per byte "
+        + $"(unigram {UnigramBitsPerByte:F3}, trigram {TrigramBitsPerByte:F3})");
+
     /// <summary>Measures the model in a folder.</summary>
     internal static async Task<HeldOutReport> MeasureAsync(
         string folder, HeldOutRecipe recipe, IReadOnlyList<int[]> corpus, int seed, IProgress<RunEvent>? progress, CancellationToken cancellation)
