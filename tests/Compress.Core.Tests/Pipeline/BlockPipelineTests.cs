@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Compress.Core.Tests.Pipeline;
 
-[Collection(nameof(PipelineCollection))]
+[Collection(nameof(WholeRuns))]
 public sealed class BlockPipelineTests : IDisposable
 {
     private readonly TinyRun tiny = new();

@@ -8,7 +8,7 @@ using Compress.Formats.Checkpoints;
 
 namespace Compress.Core.Tests.Runs;
 
-[Collection(nameof(PipelineCollection))]
+[Collection(nameof(WholeRuns))]
 public sealed class CompressionRunTests : IDisposable
 {
     private readonly TinyRun tiny = new();

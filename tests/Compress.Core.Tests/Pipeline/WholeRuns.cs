@@ -1,5 +1,5 @@
 namespace Compress.Core.Tests.Pipeline;
 
 /// <summary>Runs of the whole pipeline, one at a time and beside nothing else: they count live tensors and share what test methods saw.</summary>
-[CollectionDefinition(nameof(PipelineCollection), DisableParallelization = true)]
-public sealed class PipelineCollection;
+[CollectionDefinition(nameof(WholeRuns), DisableParallelization = true)]
+public sealed class WholeRuns;
