@@ -19,11 +19,15 @@ public sealed unsafe class RowTile : IDisposable
     /// <summary>Panels of a tile: the more, the less often the factor is read from memory; the fewer, the less cache is needed.</summary>
     private const int Panels = 4;
 
+    /// <summary>Steps that the kernel updates at a time.</summary>
+    private const int Together = ProductKernel.TileRows;
+
     /// <summary>Terms summed before a column is touched again; both operands' parts stay in the first-level cache.</summary>
     private const int Depth = 128;
 
     private readonly NativeBuffer weights;
     private readonly NativeBuffer errors;
+    private NativeBuffer? foreseen;
 
     /// <summary>Allocates a tile.</summary>
     /// <param name="steps">Columns.</param>
@@ -40,8 +44,11 @@ public sealed unsafe class RowTile : IDisposable
     /// <summary>Columns.</summary>
     public int Steps { get; }
 
+    /// <summary>Rows loaded.</summary>
+    public int UsedRows { get; private set; }
+
     /// <summary>Panels in use.</summary>
-    public int UsedPanels { get; private set; }
+    public int UsedPanels => (UsedRows + PanelRows - 1) / PanelRows;
 
     /// <summary>The 32 rows' weights at a step, with the updates so far.</summary>
     public float* Weight(int panel, int step) => weights.Data + ((long)panel * Steps + step) * PanelRows;
@@ -56,8 +63,7 @@ public sealed unsafe class RowTile : IDisposable
     /// <returns>How many values are not finite; they are loaded as zero.</returns>
     public int Load(HostMatrix matrix, int firstRow, int[] order)
     {
-        var rows = Math.Min(Rows, matrix.Rows - firstRow);
-        UsedPanels = (rows + PanelRows - 1) / PanelRows;
+        UsedRows = Math.Min(Rows, matrix.Rows - firstRow);
         var bad = 0;
         for (var panel = 0; panel < UsedPanels; panel++)
         {
@@ -65,7 +71,7 @@ public sealed unsafe class RowTile : IDisposable
             {
                 var row = panel * PanelRows + lane;
                 var to = Error(panel, 0) + lane;
-                if (row >= rows)
+                if (row >= UsedRows)
                 {
                     for (var step = 0; step < Steps; step++) to[step * PanelRows] = 0;
                     continue;
@@ -119,22 +125,39 @@ public sealed unsafe class RowTile : IDisposable
     /// <param name="last">Step after the last j.</param>
     /// <param name="from">First step k, done.</param>
     /// <param name="to">Step after the last k, done.</param>
-    public void Update(int panel, FeedbackFactor factor, int first, int last, int from, int to)
+    public void Update(int panel, FeedbackFactor factor, int first, int last, int from, int to) =>
+        Update(Error(panel, from), factor, first, last, from, to, Weight(panel, first));
+
+    /// <summary>
+    /// What the weights of some steps would become if nothing more were rounded: the best values that make good all errors before
+    /// <paramref name="first"/>. This is what published code, which updates all later columns at once, holds in W at that moment.
+    /// </summary>
+    /// <remarks>The weights as updated so far lack what steps from <paramref name="first"/> on do for one another.</remarks>
+    /// <param name="panel">The panel.</param>
+    /// <param name="factor">F.</param>
+    /// <param name="first">First step; it and those up to <paramref name="last"/> have seen all errors before it.</param>
+    /// <param name="last">Step after the last one.</param>
+    /// <returns>32 rows' values of one step after the other; valid until the next call.</returns>
+    public float* Foresee(int panel, FeedbackFactor factor, int first, int last)
     {
-        const int Together = ProductKernel.TileRows;
-        var errors = Error(panel, from);
-        for (var j = first; j < last;)
+        foreseen ??= new NativeBuffer(2L * Steps * PanelRows);
+        var count = last - first;
+        float* values = foreseen.Data, moves = foreseen.Data + (nint)count * PanelRows;
+        new Span<float>(Weight(panel, first), count * PanelRows).CopyTo(new Span<float>(values, count * PanelRows));
+        for (var from = first; from < last;)
         {
-            var next = Math.Min(last, (j / Together + 1) * Together);
-            if (next - j == Together)
+            var to = Math.Min(last, (from / Together + 1) * Together);
+            Update(moves, factor, from, to, first, from, values + (nint)(from - first) * PanelRows);
+            for (; from < to; from++)
             {
-                var f = factor.Column(j) + (nint)from * ProductKernel.PanelWidth;
-                ProductKernel.Add(f, errors, to - from, Weight(panel, j), PanelRows);
-                j = next;
-                continue;
+                var at = (nint)(from - first) * PanelRows;
+                var original = Error(panel, from);
+                for (var lane = 0; lane < PanelRows; lane += Vector<float>.Count)
+                    (Vector.Load(original + lane) - Vector.Load(values + at + lane)).Store(moves + at + lane);
+                Update(moves + at, factor, from + 1, to, from, from + 1, values + at + PanelRows);
             }
-            for (; j < next; j++) UpdateOne(errors, factor.Column(j) + (nint)from * ProductKernel.PanelWidth, to - from, Weight(panel, j));
         }
+        return values;
     }
 
     /// <inheritdoc/>
@@ -142,6 +165,30 @@ public sealed unsafe class RowTile : IDisposable
     {
         weights.Dispose();
         errors.Dispose();
+        foreseen?.Dispose();
+    }
+
+    /// <param name="errors">Errors of step <paramref name="from"/> and those after it.</param>
+    /// <param name="factor">F.</param>
+    /// <param name="first">First step j.</param>
+    /// <param name="last">Step after the last j.</param>
+    /// <param name="from">First step k.</param>
+    /// <param name="to">Step after the last k.</param>
+    /// <param name="weights">Weights of step <paramref name="first"/> and those after it.</param>
+    private static void Update(float* errors, FeedbackFactor factor, int first, int last, int from, int to, float* weights)
+    {
+        for (var j = first; j < last;)
+        {
+            var next = Math.Min(last, (j / Together + 1) * Together);
+            if (next - j == Together)
+            {
+                ProductKernel.Add(factor.Column(j) + (nint)from * PanelRows, errors, to - from, weights, PanelRows);
+                j = next;
+                weights += Together * PanelRows;
+                continue;
+            }
+            for (; j < next; j++, weights += PanelRows) UpdateOne(errors, factor.Column(j) + (nint)from * PanelRows, to - from, weights);
+        }
     }
 
     private static void UpdateOne(float* errors, float* f, int count, float* weight)
@@ -150,7 +197,7 @@ public sealed unsafe class RowTile : IDisposable
         {
             Vector<float> sum = default;
             for (var k = 0; k < count; k++)
-                sum = Vector.FusedMultiplyAdd(new Vector<float>(f[k * ProductKernel.PanelWidth]), Vector.Load(errors + k * PanelRows + lane), sum);
+                sum = Vector.FusedMultiplyAdd(new Vector<float>(f[k * PanelRows]), Vector.Load(errors + k * PanelRows + lane), sum);
             (Vector.Load(weight + lane) + sum).Store(weight + lane);
         }
     }

@@ -26,6 +26,7 @@ public sealed unsafe class Hessian : Statistic
     private ColumnPanels? panels;
     private long sequences;
     private bool mirrored = true;
+    private (bool ActivationOrder, DampingPolicy Policy, FactorReport Report, FeedbackFactor? Factor)? factorised;
 
     /// <summary>An empty statistic.</summary>
     /// <param name="features">Input features; the statistic takes 4·features² bytes of the machine's memory.</param>
@@ -48,6 +49,7 @@ public sealed unsafe class Hessian : Statistic
         using var scope = NewDisposeScope();
         using var ignored = no_grad();
         using var into = HostMatrix.Of(sum);
+        ForgetFactor();
         panels ??= new ColumnPanels(TokensPerChunk, features);
         foreach (var chunk in x.split(TokensPerChunk, 0))
         {
@@ -78,6 +80,23 @@ public sealed unsafe class Hessian : Statistic
         return sum.mul(Scale);
     }
 
+    /// <summary>The Hessian's factor; made once for all sites that share the input.</summary>
+    /// <param name="activationOrder">True: inputs with the largest diagonal first.</param>
+    /// <param name="policy">Damping.</param>
+    /// <param name="report">How it went.</param>
+    /// <returns>Borrowed until the statistic changes or is disposed; null where no remedy helped.</returns>
+    public FeedbackFactor? Factor(bool activationOrder, DampingPolicy policy, out FactorReport report)
+    {
+        if (factorised is not { } known || known.ActivationOrder != activationOrder || known.Policy != policy)
+        {
+            ForgetFactor();
+            var made = DampedCholesky.Factor(this, activationOrder, policy, out var factor);
+            factorised = known = (activationOrder, policy, made, factor);
+        }
+        report = known.Report;
+        return known.Factor;
+    }
+
     /// <summary>The symmetric sum <c>Σ XᵀX</c>, borrowed; times <see cref="Scale"/> it is the Hessian.</summary>
     internal HostMatrix Sum()
     {
@@ -99,8 +118,15 @@ public sealed unsafe class Hessian : Statistic
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;
+        ForgetFactor();
         sum.Dispose();
         panels?.Dispose();
+    }
+
+    private void ForgetFactor()
+    {
+        factorised?.Factor?.Dispose();
+        factorised = null;
     }
 
     /// <summary>Fills a block left of the diagonal from the one right of it.</summary>
