@@ -50,6 +50,7 @@ internal static class CommandLine
         PlanCommand.Create(host),
         TrainCommand.Create(host),
         InspectCommand.Create(host),
+        GenerateCommand.Create(host),
         ConvertCommand.Create(host),
         SynthesizeCommand.Create(host),
         MethodsCommand.Create(host),

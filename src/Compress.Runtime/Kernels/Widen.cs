@@ -36,7 +36,7 @@ internal static unsafe class Widen
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> BFloat16(Vector256<ushort> values) => (Bits(values) << 16).AsSingle();
 
-    /// <summary>Sixteen IEEE halves, finite; infinities and NaN become large finite values (checkpoints are scanned when they are opened).</summary>
+    /// <summary>Sixteen IEEE halves, finite: infinities and NaN, which no sound weight holds, become large finite values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Half(Vector256<ushort> values)
     {

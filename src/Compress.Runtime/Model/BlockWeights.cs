@@ -10,15 +10,9 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
 
     public float[]? Bias { get; } = bias;
 
-    public static Linear Load(IWeights source, LinearSpec spec)
-    {
-        // The engine reads rows as they are stored; fused and transposed families need their parts split first.
-        if (spec.Weight.Transposed || spec.Weight.Rows is not null || spec.Bias?.Rows is not null)
-            throw new ModelFileException(spec.Weight.Tensor, "is stored fused or transposed, which the engine does not run yet.");
-        return new Linear(
-            source.Matrix(spec.Weight.Tensor, spec.OutFeatures, spec.InFeatures),
-            spec.Bias is { } bias ? source.Vector(bias.Tensor, spec.OutFeatures) : null);
-    }
+    public static Linear Load(IWeights source, LinearSpec spec) => new(
+        source.Matrix(spec.Weight, spec.OutFeatures, spec.InFeatures),
+        spec.Bias is { } bias ? source.Vector(bias, spec.OutFeatures) : null);
 
     public void Dispose() => Weight.Dispose();
 }
@@ -29,12 +23,12 @@ internal sealed class Norm(NormKind kind, float[] weight, float[]? bias, float e
     public static Norm? Load(IWeights source, NormSpec? spec, int size)
     {
         if (spec is null) return null;
-        var weight = spec.Weight is { } name ? source.Vector(name, size) : [.. Enumerable.Repeat(1f, size)];
+        var weight = spec.Weight is { } name ? source.Vector(new WeightPart(name), size) : [.. Enumerable.Repeat(1f, size)];
         if (spec.WeightOffset != 0)
         {
             for (var i = 0; i < size; i++) weight[i] += (float)spec.WeightOffset;
         }
-        return new Norm(spec.Kind, weight, spec.Bias is { } bias ? source.Vector(bias, size) : null, (float)spec.Epsilon);
+        return new Norm(spec.Kind, weight, spec.Bias is { } bias ? source.Vector(new WeightPart(bias), size) : null, (float)spec.Epsilon);
     }
 
     public unsafe void Apply(float* x, float* to)
@@ -53,8 +47,7 @@ internal sealed class BlockWeights : IDisposable
     public BlockWeights(IWeights source, BlockSpec spec, int hidden)
     {
         Spec = spec;
-        if (spec.PostNorm || spec.ParallelResidual)
-            throw new ModelFileException(spec.Prefix, "has parallel residuals or norms after the sum, which the engine does not run yet.");
+        if (spec.PostNorm) throw new ModelFileException(spec.Prefix, "normalises after the residual sum, which the engine does not run yet.");
         AttentionNorm = Norm.Load(source, spec.AttentionNorm, hidden);
         AttentionOutputNorm = Norm.Load(source, spec.AttentionOutputNorm, hidden);
         MlpNorm = Norm.Load(source, spec.MlpNorm, hidden);

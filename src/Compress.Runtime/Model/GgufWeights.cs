@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Gguf;
+using Compress.Formats.Tokenizers;
 
 namespace Compress.Runtime.Model;
 
@@ -36,19 +37,22 @@ internal sealed class GgufWeights : IWeights
         }
     }
 
-    public WeightMatrix Matrix(string tensor, int rows, int columns)
+    public WeightMatrix Matrix(WeightPart part, int rows, int columns)
     {
-        var stored = Find(tensor, rows, columns);
+        var stored = Find(part.Tensor, rows, columns);
         return WeightMatrix.Borrow(stored.Type, rows, columns, file.Address(stored));
     }
 
-    public float[] Vector(string tensor, int length)
+    public float[] Vector(WeightPart part, int length)
     {
-        var stored = Find(tensor, length);
+        var stored = Find(part.Tensor, length);
         var values = new float[length];
         GgmlDecoder.Decode(stored.Type, file.Bytes(stored, 0, (int)stored.ByteCount), values);
         return values;
     }
+
+    public Tokenizer LoadTokenizer() => throw new ModelFileException(
+        path, "tokenizers inside GGUF files are not read yet.", "Give token ids, or use the Hugging Face folder of the model.");
 
     public void Dispose() => file.Dispose();
 

@@ -1,4 +1,5 @@
 using Compress.Formats.Architectures;
+using Compress.Formats.Tokenizers;
 
 namespace Compress.Runtime.Model;
 
@@ -11,9 +12,12 @@ internal interface IWeights : IDisposable
     /// <summary>True where query and key heads pair dimensions (2i, 2i+1) for rotation, as GGUF's llama layout does.</summary>
     bool InterleavedRotary { get; }
 
-    /// <summary>A weight matrix; owned by the caller, valid while this source is open.</summary>
-    WeightMatrix Matrix(string tensor, int rows, int columns);
+    /// <summary>Loads the tokenizer that belongs to the checkpoint.</summary>
+    Tokenizer LoadTokenizer();
 
-    /// <summary>A small tensor as floats.</summary>
-    float[] Vector(string tensor, int length);
+    /// <summary>A weight matrix; owned by the caller, valid while this source is open.</summary>
+    WeightMatrix Matrix(WeightPart part, int rows, int columns);
+
+    /// <summary>A small tensor, or rows of one, as floats.</summary>
+    float[] Vector(WeightPart part, int length);
 }

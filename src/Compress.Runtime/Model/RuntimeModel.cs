@@ -1,4 +1,5 @@
 using Compress.Formats.Architectures;
+using Compress.Formats.Tokenizers;
 using Compress.Runtime.Threading;
 
 namespace Compress.Runtime.Model;
@@ -20,7 +21,10 @@ public sealed class RuntimeModel : IDisposable
         this.weights = weights;
         Spec = weights.Spec;
         InterleavedRotary = weights.InterleavedRotary;
-        Embedding = weights.Matrix(Spec.Embedding.Tokens, Spec.VocabularySize, Spec.HiddenSize);
+        Embedding = weights.Matrix(new WeightPart(Spec.Embedding.Tokens), Spec.VocabularySize, Spec.HiddenSize);
+        Positions = Spec.Embedding.Positions is { } positions
+            ? weights.Matrix(new WeightPart(positions), Spec.MaxPositions + Spec.Embedding.PositionOffset, Spec.HiddenSize)
+            : null;
         Blocks = [.. Spec.Blocks.Select(b => new BlockWeights(weights, b, Spec.HiddenSize))];
         FinalNorm = Norm.Load(weights, Spec.FinalNorm, Spec.HiddenSize);
         Head = Spec.Head.Tied ? new Linear(Embedding, null) : Linear.Load(weights, Spec.Head.Linear);
@@ -40,6 +44,9 @@ public sealed class RuntimeModel : IDisposable
 
     internal WeightMatrix Embedding { get; }
 
+    /// <summary>Learned positions, or null.</summary>
+    internal WeightMatrix? Positions { get; }
+
     internal BlockWeights[] Blocks { get; }
 
     internal Norm? FinalNorm { get; }
@@ -48,13 +55,17 @@ public sealed class RuntimeModel : IDisposable
 
     internal WorkerPool Pool { get; }
 
-    /// <summary>Opens a GGUF file.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>The model's tokenizer.</summary>
+    /// <exception cref="Formats.ModelFileException">There is none beside the model, or it cannot be read.</exception>
+    public Tokenizer LoadTokenizer() => weights.LoadTokenizer();
+
+    /// <summary>Opens a GGUF file, a Hugging Face folder or a llama2.c file.</summary>
+    /// <param name="path">The file or folder.</param>
     /// <param name="threads">Threads to use; null for all cores.</param>
     /// <exception cref="Formats.ModelFileException">The file is malformed or holds a model that the engine does not run.</exception>
     public static RuntimeModel Open(string path, int? threads = null)
     {
-        var weights = GgufWeights.Open(path);
+        IWeights weights = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? GgufWeights.Open(path) : FolderWeights.Open(path);
         try { return new RuntimeModel(weights, threads ?? Environment.ProcessorCount); }
         catch
         {
@@ -75,6 +86,7 @@ public sealed class RuntimeModel : IDisposable
         foreach (var block in Blocks) block.Dispose();
         if (!Spec.Head.Tied) Head.Dispose();
         Embedding.Dispose();
+        Positions?.Dispose();
         weights.Dispose();
     }
 }

@@ -11,6 +11,7 @@ public sealed unsafe class Session : IDisposable
     private readonly int innerWidth;
     private readonly Scratch stream;
     private readonly Scratch normed;
+    private readonly Scratch aside;
     private readonly Scratch inner;
     private readonly Scratch gate;
     private readonly Scratch query;
@@ -25,6 +26,7 @@ public sealed unsafe class Session : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(context);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batch);
         this.model = model;
+        if (model.Positions is not null) ArgumentOutOfRangeException.ThrowIfGreaterThan(context, model.Spec.MaxPositions);
         this.batch = Math.Min(batch, context);
         Context = context;
         width = Padded(model.Spec.HiddenSize);
@@ -32,6 +34,7 @@ public sealed unsafe class Session : IDisposable
         innerWidth = Padded(blocks.Max(b => Math.Max(b.Mlp?.Up.OutFeatures ?? 0, b.Attention?.Query.OutFeatures ?? 0)));
         stream = new Scratch((long)this.batch * width);
         normed = new Scratch((long)this.batch * width);
+        aside = new Scratch((long)this.batch * width);
         inner = new Scratch((long)this.batch * innerWidth);
         gate = new Scratch((long)this.batch * innerWidth);
         query = new Scratch((long)this.batch * innerWidth);
@@ -94,7 +97,7 @@ public sealed unsafe class Session : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var scratch in new[] { stream, normed, inner, gate, query, logits }) scratch.Dispose();
+        foreach (var scratch in new[] { stream, normed, aside, inner, gate, query, logits }) scratch.Dispose();
         foreach (var cache in caches) cache.Dispose();
         foreach (var table in rotary) table.Dispose();
         product.Dispose();
@@ -119,21 +122,29 @@ public sealed unsafe class Session : IDisposable
     {
         var count = tokens.Length;
         Embed(tokens);
-        for (var i = 0; i < model.Blocks.Length; i++)
-        {
-            if (model.Blocks[i].Output is not null) Attend(i, count);
-            if (model.Blocks[i].Down is not null) Feed(model.Blocks[i], count);
-        }
+        for (var i = 0; i < model.Blocks.Length; i++) RunBlock(i, count);
         Length += count;
         if (outputs == 0) return;
         var last = stream.Floats + (nint)(count - outputs) * width;
-        Normalise(model.FinalNorm, last, outputs);
+        Normalise(model.FinalNorm, last, outputs, normed.Floats);
         Multiply(normed.Floats, width, outputs, model.Head, logits.Floats, model.Spec.VocabularySize);
         if (model.Spec.Head.SoftCap is { } cap)
         {
             foreach (ref var logit in new Span<float>(logits.Floats, outputs * model.Spec.VocabularySize))
                 logit = (float)(cap * Math.Tanh(logit / cap));
         }
+    }
+
+    private void RunBlock(int index, int count)
+    {
+        var block = model.Blocks[index];
+        // Where attention and MLP read the same stream, the MLP's input is set aside before attention is added.
+        var parallel = block.Spec.ParallelResidual && block.Down is not null;
+        if (parallel) Normalise(block.MlpNorm ?? block.AttentionNorm, stream.Floats, count, aside.Floats);
+        if (block.Output is not null) Attend(index, count);
+        if (block.Down is null) return;
+        if (!parallel) Normalise(block.MlpNorm, stream.Floats, count, aside.Floats);
+        Feed(block, count);
     }
 
     private void Embed(ReadOnlySpan<int> tokens)
@@ -143,8 +154,14 @@ public sealed unsafe class Session : IDisposable
         {
             var to = stream.Floats + (nint)t * width;
             model.Embedding.Kernel.DecodeRows(model.Embedding.Data, model.Embedding.PaddedColumns, tokens[t], tokens[t] + 1, to);
-            if (scale == 1) continue;
-            for (var i = 0; i < model.Spec.HiddenSize; i++) to[i] *= scale;
+            if (scale != 1)
+            {
+                for (var i = 0; i < model.Spec.HiddenSize; i++) to[i] *= scale;
+            }
+            if (model.Positions is not { } positions) continue;
+            var row = Length + t + model.Spec.Embedding.PositionOffset;
+            positions.Kernel.DecodeRows(positions.Data, positions.PaddedColumns, row, row + 1, normed.Floats);
+            Elementwise.Add(to, normed.Floats, model.Spec.HiddenSize);
         }
     }
 
@@ -153,7 +170,7 @@ public sealed unsafe class Session : IDisposable
         var block = model.Blocks[index];
         var spec = block.Spec.Attention!;
         var cache = caches[index];
-        Normalise(block.AttentionNorm, stream.Floats, count);
+        Normalise(block.AttentionNorm, stream.Floats, count, normed.Floats);
         product.Begin(normed.Floats, width, count);
         product.Add(block.QueryKeyValue[0], query.Floats, innerWidth);
         product.Add(block.QueryKeyValue[1], cache.Keys + (nint)Length * cache.Width, cache.Width);
@@ -182,8 +199,7 @@ public sealed unsafe class Session : IDisposable
     private void Feed(BlockWeights block, int count)
     {
         var mlp = block.Spec.Mlp!;
-        Normalise(block.MlpNorm, stream.Floats, count);
-        product.Begin(normed.Floats, width, count);
+        product.Begin(aside.Floats, width, count);
         if (mlp.Gate is not null) product.Add(block.GateUp[0], gate.Floats, innerWidth);
         product.Add(block.GateUp[^1], inner.Floats, innerWidth);
         product.Run(model.Pool);
@@ -199,11 +215,11 @@ public sealed unsafe class Session : IDisposable
         AddToStream(block.MlpOutputNorm, count);
     }
 
-    private void Normalise(Norm? norm, float* from, int count)
+    private void Normalise(Norm? norm, float* from, int count, float* destination)
     {
         for (var t = 0; t < count; t++)
         {
-            var to = normed.Floats + (nint)t * width;
+            var to = destination + (nint)t * width;
             if (norm is null) Buffer.MemoryCopy(from + (nint)t * width, to, 4L * width, 4L * width);
             else norm.Apply(from + (nint)t * width, to);
             new Span<float>(to + model.Spec.HiddenSize, width - model.Spec.HiddenSize).Clear();

@@ -51,5 +51,26 @@ internal sealed unsafe class WeightMatrix : IDisposable
         return new WeightMatrix(type, rows, columns, padded, copy, copy, rows * to);
     }
 
+    /// <summary>Copies rows of floats (a fused or transposed weight in parts) into a matrix of its own, in the type it was stored in.</summary>
+    /// <param name="type">F32, F16 or BF16.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="source">First byte of the stored tensor.</param>
+    /// <param name="index">Index of element (row, column) in the stored tensor.</param>
+    public static WeightMatrix Gather(GgmlType type, int rows, int columns, nint source, Func<int, int, long> index)
+    {
+        var padded = (columns + 31) / 32 * 32;
+        var size = type.BlockBytes();
+        var bytes = (nuint)rows * (nuint)(padded * size);
+        var copy = (byte*)NativeMemory.AlignedAlloc(bytes, 64);
+        NativeMemory.Clear(copy, bytes);
+        for (var r = 0; r < rows; r++)
+        {
+            for (var c = 0; c < columns; c++)
+                Buffer.MemoryCopy((byte*)source + index(r, c) * size, copy + ((nint)r * padded + c) * size, size, size);
+        }
+        return new WeightMatrix(type, rows, columns, padded, copy, copy, (long)bytes);
+    }
+
     public void Dispose() => NativeMemory.AlignedFree(owned);
 }
