@@ -42,10 +42,7 @@ internal static class TrainCommand
             {
                 text.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"{result.Folder}: {Human.Count(result.Parameters)} parameters, {result.Steps} steps, {Human.Count(result.Tokens)} tokens, loss {result.Loss:F4}"));
-                if (result.HeldOut is not { } heldOut) return;
-                text.WriteLine(heldOut.Summary);
-                text.WriteLine();
-                text.WriteLine(heldOut.Sample);
+                if (result.HeldOut is { } heldOut) text.WriteLine(heldOut.Summary);
             });
         }
         catch (TrainingRecipeException e)

@@ -1,10 +1,8 @@
 using System.Globalization;
 using Compress.Core.Evaluation;
-using Compress.Core.Graph;
 using Compress.Core.Progress;
 using Compress.Distill.Data;
 using Compress.Formats.Checkpoints;
-using TorchSharp;
 
 namespace Compress.Distill.Training;
 
@@ -14,9 +12,8 @@ namespace Compress.Distill.Training;
 /// <param name="TrigramLoss">Loss of a Kneser-Ney trigram model of the corpus, nats a token.</param>
 /// <param name="UnigramBitsPerByte"><paramref name="UnigramLoss"/> in bits per byte of text.</param>
 /// <param name="TrigramBitsPerByte"><paramref name="TrigramLoss"/> in bits per byte of text.</param>
-/// <param name="Sample">A generated continuation of the recipe's prompt.</param>
 public sealed record HeldOutReport(
-    EvaluationResult Model, double UnigramLoss, double TrigramLoss, double UnigramBitsPerByte, double TrigramBitsPerByte, string Sample)
+    EvaluationResult Model, double UnigramLoss, double TrigramLoss, double UnigramBitsPerByte, double TrigramBitsPerByte)
 {
     /// <summary>The measurement in one line.</summary>
     public string Summary => string.Create(CultureInfo.InvariantCulture,
@@ -26,7 +23,7 @@ public sealed record HeldOutReport(
 
     /// <summary>Measures the model in a folder.</summary>
     internal static async Task<HeldOutReport> MeasureAsync(
-        string folder, HeldOutRecipe recipe, IReadOnlyList<int[]> corpus, int seed, IProgress<RunEvent>? progress, CancellationToken cancellation)
+        string folder, HeldOutRecipe recipe, IReadOnlyList<int[]> corpus, IProgress<RunEvent>? progress, CancellationToken cancellation)
     {
         using var model = ModelFolder.Open(folder);
         var tokenizer = model.LoadTokenizer();
@@ -39,10 +36,7 @@ public sealed record HeldOutReport(
         var trigrams = new TrigramModel(corpus, tokenizer.VocabularySize);
         var (unigram, trigram) = trigrams.Loss(tokens.Ids.Span);
         var tokensPerByte = (double)tokens.Ids.Length / System.Text.Encoding.UTF8.GetByteCount(text);
-
-        using var graph = ModelGraph.Load(model.Tensors, model.Spec, torch.float32, torch.CPU);
-        var sample = new TextSampler(graph, tokenizer).Continue(recipe.Prompt, recipe.SampleTokens, 0.8, 0.95, seed);
         return new HeldOutReport(result, unigram, trigram,
-            unigram / Math.Log(2) * tokensPerByte, trigram / Math.Log(2) * tokensPerByte, sample);
+            unigram / Math.Log(2) * tokensPerByte, trigram / Math.Log(2) * tokensPerByte);
     }
 }

@@ -26,9 +26,6 @@ internal sealed class SeededOrder(ulong seed)
     /// <summary>A number from 0 up to but not including <paramref name="bound"/>.</summary>
     public int Below(int bound) => (int)Math.BigMul(Next(), (ulong)bound, out _);
 
-    /// <summary>A number in [0, 1) with 53 random bits.</summary>
-    public double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
-
     /// <summary>0 … count−1 in random order (Fisher and Yates).</summary>
     public int[] Permutation(int count)
     {

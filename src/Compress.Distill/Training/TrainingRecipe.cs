@@ -49,13 +49,6 @@ public sealed record HeldOutRecipe
 {
     /// <summary>UTF-8 text file; relative paths are relative to the working folder.</summary>
     public required string Data { get; init; }
-
-    /// <summary>Beginning of the text that the model continues.</summary>
-    public string Prompt { get; init; } = "";
-
-    /// <summary>Most tokens of the continuation.</summary>
-    [Between(0, 100_000)]
-    public int SampleTokens { get; init; } = 200;
 }
 
 /// <summary>Byte-level BPE trained on the corpus.</summary>

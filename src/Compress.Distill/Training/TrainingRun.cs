@@ -70,7 +70,7 @@ public static class TrainingRun
         trainer.Run(recipe.Training.Steps, progress, cancellation);
         ModelExport.Write(recipe.Output, model.Config, tokenizer, trainer.Optimizer, trainable.Parameters.Select(p => p.Name));
         var report = recipe.Evaluate is { } heldOut
-            ? await HeldOutReport.MeasureAsync(recipe.Output, heldOut, encoded, recipe.Seed, progress, cancellation).ConfigureAwait(false)
+            ? await HeldOutReport.MeasureAsync(recipe.Output, heldOut, encoded, progress, cancellation).ConfigureAwait(false)
             : null;
         if (report is not null) WriteJson(Path.Combine(runFolder, "evaluation.json"), JsonSerializer.SerializeToNode(report, Json)!);
         return new TrainingResult(recipe.Output, trainable.Parameters.Sum(p => p.Value.numel()), trainer.Step,

@@ -1,11 +1,9 @@
 using System.Text.Json;
-using Compress.Core.Graph;
 using Compress.Core.Recipes;
 using Compress.Distill.Training;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
 using Compress.Testing;
-using TorchSharp;
 
 namespace Compress.Distill.Tests.Training;
 
@@ -28,24 +26,11 @@ public sealed class TrainingRunTests : IDisposable
         Assert.Equal(result.Parameters, model.Tensors.Tensors.Values.Sum(t => t.ElementCount));
         Assert.All(model.Tensors.Tensors.Values, t => Assert.Equal(ElementType.BF16, t.Type));
         Assert.Equal(12 * 4 * 16, result.Tokens);
-        Assert.StartsWith("The ", result.HeldOut!.Sample, StringComparison.Ordinal);
-        Assert.True(result.HeldOut.TrigramLoss < result.HeldOut.UnigramLoss);
+        Assert.True(result.HeldOut!.TrigramLoss < result.HeldOut.UnigramLoss);
         using var evaluation = JsonDocument.Parse(File.ReadAllText(At("run", "evaluation.json")));
         Assert.Equal(result.HeldOut.Model.Perplexity, evaluation.RootElement.GetProperty("model").GetProperty("perplexity").GetDouble());
         using var run = JsonDocument.Parse(File.ReadAllText(At("run", "run.json")));
         Assert.Equal(64, run.RootElement.GetProperty("corpus").GetProperty("sha256").GetString()!.Length);
-    }
-
-    [Fact]
-    public async Task Sampling_depends_on_the_seed_alone()
-    {
-        await TrainingRun.ExecuteAsync(Recipe(steps: 2), At("run"));
-        using var model = ModelFolder.Open(At("model"));
-        using var graph = ModelGraph.Load(model.Tensors, model.Spec, torch.float32, torch.CPU);
-        var sampler = new TextSampler(graph, model.LoadTokenizer());
-        Assert.Equal(sampler.Continue("The ", 30, 1, 1, seed: 3), sampler.Continue("The ", 30, 1, 1, seed: 3));
-        Assert.NotEqual(sampler.Continue("The ", 30, 1, 1, seed: 3), sampler.Continue("The ", 30, 1, 1, seed: 4));
-        Assert.Equal(sampler.Continue("The ", 30, 0, 1, seed: 3), sampler.Continue("The ", 30, 1, 1e-9, seed: 4));
     }
 
     [Fact]
@@ -97,7 +82,7 @@ public sealed class TrainingRunTests : IDisposable
             Tokenizer = new TokenizerRecipe { VocabularySize = 320 },
             Model = new ArchitectureRecipe { HiddenSize = 32, IntermediateSize = 48, Layers = 1, Heads = 2, KeyValueHeads = 1, HeadSize = 16, Context = 16 },
             Training = new OptimizationRecipe { Steps = steps, BatchSize = 4, WarmupSteps = 2, LearningRate = 0.01 },
-            Evaluate = new HeldOutRecipe { Data = At("heldout.txt"), Prompt = "The ", SampleTokens = 20 },
+            Evaluate = new HeldOutRecipe { Data = At("heldout.txt") },
         };
     }
 
