@@ -1,15 +1,20 @@
+using System.Runtime.InteropServices;
+
 namespace Compress.Formats.Tokenizers;
 
 /// <summary>Decodes ids one at a time, giving text as soon as it can no longer change (for generation on a screen).</summary>
 /// <remarks>
-/// A character may be spread over several tokens and a decoder may treat the first token specially, so the text of a short window
-/// of recent ids is decoded twice, without and with the new id, and their difference is given out. While the text ends in U+FFFD
-/// it is held back: the bytes that complete the character may follow. Not safe for use from several threads.
+/// A character may be spread over several tokens and a decoder may treat the first token specially, so a short window of recent ids is
+/// decoded twice, without and with the new id, and the difference is given out. While the text ends in U+FFFD it is held back: the
+/// bytes that complete the character may follow. What is given out, joined, is the text of all ids decoded at once. Not safe for use
+/// from several threads.
 /// </remarks>
 public sealed class StreamingDecoder
 {
-    // UTF-8 characters have at most four bytes: what is still incomplete after eight ids is not a character.
-    const int LongestHeld = 8;
+    // A character of UTF-8 still lacks a byte after at most three.
+    const int LongestIncomplete = 3;
+    const int LongestHeld = 16;
+    const int LongestContext = 256;
     readonly Tokenizer tokenizer;
     readonly bool skipSpecialTokens;
     readonly List<int> window = [];
@@ -27,30 +32,33 @@ public sealed class StreamingDecoder
     public string Append(int id)
     {
         window.Add(id);
-        var ids = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(window);
-        var before = tokenizer.Decode(ids[..given], skipSpecialTokens);
-        var after = tokenizer.Decode(ids, skipSpecialTokens);
-        if (after.EndsWith('\uFFFD') && window.Count - given < LongestHeld) return "";
-        return Give(before, after);
+        if (!Decode(window.Count).EndsWith('\uFFFD')) return Give(window.Count);
+        return window.Count - given < LongestHeld ? "" : Give(window.Count - LongestIncomplete);
     }
 
     /// <summary>Ends the stream.</summary>
     /// <returns>What was still held back, with U+FFFD for bytes that form no character.</returns>
     public string Flush()
     {
-        var ids = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(window);
-        var rest = Give(tokenizer.Decode(ids[..given], skipSpecialTokens), tokenizer.Decode(ids, skipSpecialTokens));
+        var rest = Give(window.Count);
         window.Clear();
         given = 0;
         return rest;
     }
 
-    string Give(string before, string after)
+    string Decode(int count) => tokenizer.Decode(CollectionsMarshal.AsSpan(window)[..count], skipSpecialTokens);
+
+    string Give(int count)
     {
+        var (before, after) = (Decode(given), Decode(count));
         var text = after.StartsWith(before, StringComparison.Ordinal) ? after[before.Length..] : after;
-        // The ids just given stay as the context of the next ones.
-        window.RemoveRange(0, given);
-        given = window.Count;
+        // What was just given is the context of what follows; ids without text cannot be, since they would make the next one first.
+        if (text.Length > 0 || given > LongestContext)
+        {
+            window.RemoveRange(0, given);
+            count -= given;
+        }
+        given = count;
         return text;
     }
 }

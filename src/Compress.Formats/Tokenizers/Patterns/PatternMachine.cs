@@ -31,7 +31,7 @@ ref struct PatternMachine
     {
         this.text = text;
         this.source = source;
-        budget = 100_000_000L + 2_000L * text.Length;
+        budget = 10_000_000L + 200L * text.Length;
         stack = spare ?? new Frame[64];
         spare = null;
     }
@@ -86,8 +86,8 @@ ref struct PatternMachine
                 pc++;
                 return true;
             case Op.Progress:
-                pc++;
-                return registers[now.A] != position;
+                pc = registers[now.A] == position ? now.B : pc + 1;
+                return true;
             case Op.Anchor:
                 pc++;
                 return Holds(now.Kind, position);
@@ -191,7 +191,7 @@ ref struct PatternMachine
         AnchorKind.TextStart => position == 0,
         AnchorKind.TextEnd => position == text.Length,
         AnchorKind.TextEndOrFinalNewline => position == text.Length || (position == text.Length - 1 && text[position] == '\n'),
-        AnchorKind.LineStart => position == 0 || text[position - 1] == '\n',
+        AnchorKind.LineStart => position == 0 || (text[position - 1] == '\n' && position < text.Length),
         AnchorKind.LineEnd => position == text.Length || text[position] == '\n',
         AnchorKind.WordBoundary => IsWordBoundary(position),
         _ => !IsWordBoundary(position),

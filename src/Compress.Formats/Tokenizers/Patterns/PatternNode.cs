@@ -28,7 +28,7 @@ abstract record PatternNode
 /// <summary>What a position must satisfy.</summary>
 enum AnchorKind
 {
-    /// <summary>Start of the text or just after a newline.</summary>
+    /// <summary>Start of the text or just after a newline that does not end it.</summary>
     LineStart,
 
     /// <summary>End of the text or just before a newline.</summary>

@@ -51,7 +51,7 @@ sealed class PatternParser
         switch (pattern[at])
         {
             case '(': return ParseGroup();
-            case '[': return Class(ParseClass());
+            case '[': return new PatternNode.Class(ParseClass());
             case '.':
                 at++;
                 return new PatternNode.Class(CodePointSet.AnyButNewline);
@@ -107,9 +107,10 @@ sealed class PatternParser
             'B' => AnchorKind.NotWordBoundary,
             _ => null,
         };
-        if (anchor is not { } kind) return Class(ParseEscapedSet());
+        // A property or shorthand keeps its meaning where case is ignored.
+        if (anchor is null) return IsSingleEscape(pattern, at) ? Class(ParseEscapedSet()) : new PatternNode.Class(ParseEscapedSet());
         at += 2;
-        return new PatternNode.Anchor(kind);
+        return new PatternNode.Anchor(anchor.Value);
     }
 
     PatternNode ParseQuantifiers(PatternNode body)
@@ -180,7 +181,8 @@ sealed class PatternParser
         if (++depth > MaximumDepth) throw Wrong("classes are nested too deeply");
         at++;
         var negated = Accept("^");
-        var all = ParseClassBody();
+        // Case is ignored before a class is negated: [^a] then excludes A too.
+        var all = ignoreCase ? ParseClassBody().IgnoringCase() : ParseClassBody();
         depth--;
         return negated ? all.Negated() : all;
     }

@@ -24,7 +24,7 @@ enum Op
     /// <summary>Remember the position in register A.</summary>
     Mark,
 
-    /// <summary>Fail where nothing was consumed since register A was marked.</summary>
+    /// <summary>Go to B, out of the loop, where nothing was consumed since register A was marked.</summary>
     Progress,
 
     /// <summary>Run the sub-program at A, keep its first match and go to B.</summary>
@@ -131,8 +131,9 @@ sealed class PatternProgram
             var split = Add(default);
             Add(new Instruction(Op.Mark, A: register));
             Emit(repeat.Body);
-            Add(new Instruction(Op.Progress, A: register));
+            var progress = Add(default);
             Add(new Instruction(Op.Jump, A: split));
+            code[progress] = new Instruction(Op.Progress, A: register, B: code.Count);
             code[split] = Choose(repeat.Greedy, split + 1, code.Count);
             return;
         }
