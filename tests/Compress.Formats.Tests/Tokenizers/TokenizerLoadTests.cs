@@ -172,15 +172,14 @@ public class TokenizerLoadTests
         Assert.Equal(tokenizer.Encode("a\uFFFDb\uFFFD"), tokenizer.Encode("a\ud800b\udc00"));
     }
 
-    /// <summary>Four times the text takes about four times as long: a quadratic algorithm would take sixteen times.</summary>
+    /// <summary>Texts of a million characters in one line: anything quadratic would take hours.</summary>
     [Theory]
     [MemberData(nameof(Formats))]
     public void Long_lines_take_linear_time(string format)
     {
         var tokenizer = SyntheticFiles.Load(format, Sample(format));
-        tokenizer.Encode(new string('a', 10_000));
         var clock = Stopwatch.StartNew();
-        foreach (var unit in new[] { "a", "ab", "the ", " ", "é", "<" }) tokenizer.Encode(string.Concat(Enumerable.Repeat(unit, 100_000)));
-        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), $"{clock.Elapsed}");
+        foreach (var unit in new[] { "a", "ab", "the ", " ", "é", "<" }) tokenizer.Encode(string.Concat(Enumerable.Repeat(unit, 400_000)));
+        Assert.True(clock.Elapsed < TimeSpan.FromMinutes(2), $"{clock.Elapsed}");
     }
 }
