@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Compress.Core.Recipes;
+using Compress.Core.Runs;
 using Compress.Core.Torch;
 using Compress.Formats;
 
@@ -70,6 +71,7 @@ internal sealed class CommandHost(TextWriter output, TextWriter error, Option<bo
         var cause = Unwrap(exception);
         var code = cause switch
         {
+            RunInterruptedException stopped => session.Fail(ExitCode.Interrupted, stopped.Message),
             OperationCanceledException => session.Fail(ExitCode.Interrupted, $"interrupted. {session.ResumeHint}".TrimEnd()),
             RecipeException recipe => session.Fail(ExitCode.RecipeWrong, recipe.Message, recipe.Problems),
             ModelFileException => session.Fail(ExitCode.ModelWrong, cause.Message),

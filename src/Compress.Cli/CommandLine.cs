@@ -47,8 +47,10 @@ internal static class CommandLine
 
     private static IEnumerable<Command> Commands(CommandHost host) =>
     [
+        RunCommand.Create(host),
         PlanCommand.Create(host),
         TrainCommand.Create(host),
+        EvaluateCommand.Create(host),
         InspectCommand.Create(host),
         GenerateCommand.Create(host),
         ConvertCommand.Create(host),

@@ -1,0 +1,86 @@
+namespace Compress.Cli.Tests;
+
+public sealed class RunCommandTests : IDisposable
+{
+    private readonly TinyModel tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    private string Recipe() => tiny.Write("small.yaml", $$"""
+        model: {{tiny.Model}}
+        calibration: { data: {{tiny.Text}}, samples: 4, length: 64 }
+        stages:
+          - prune: { method: wanda, pattern: "2:4" }
+        evaluate:
+          - perplexity: { data: {{tiny.Text}}, window: 64, max_windows: 4 }
+          - divergence:
+        export:
+          - { format: hf, to: model }
+        """);
+
+    [Fact]
+    public async Task A_run_compresses_exports_and_measures()
+    {
+        var run = tiny.At("run");
+        var result = await Cli.RunAsync("run", Recipe(), "--output", run, "--json");
+        Assert.True(result.Code == 0, result.Error);
+        var report = result.Json;
+        Assert.Equal("small", (string)report["name"]!);
+        Assert.Equal(0.5, (double)report["exports"]![0]!["figures"]!["zeros"]!, 3);
+        var measured = report["evaluations"]![0]!;
+        Assert.Equal("gptq", (string)measured["protocol"]!);
+        Assert.Equal(4, (int)measured["windows"]!);
+        Assert.True((double)measured["kl_mean"]! > 0);
+
+        var inspected = (await Cli.RunAsync("inspect", Path.Combine(run, "model"), "--sparsity", "--json")).Json;
+        Assert.Equal(0.5, (double)inspected["zeros"]!, 3);
+
+        var evaluated = (await Cli.RunAsync(
+            "evaluate", Path.Combine(run, "model"), "--text", tiny.Text, "--window", "64", "--max-windows", "4", "--against", tiny.Model, "--json")).Json;
+        foreach (var key in new[] { "perplexity", "bits_per_byte", "tokens", "windows", "kl_mean", "top1_agreement" })
+            Assert.Equal((double)measured[key]!, (double)evaluated[key]!, 10);
+
+        var again = await Cli.RunAsync("run", Recipe(), "--output", run);
+        Assert.Equal(ExitCode.RecipeWrong, again.Code);
+        Assert.Contains("--resume", again.Error);
+        var resumed = await Cli.RunAsync("run", Recipe(), "--output", run, "--resume");
+        Assert.Equal(0, resumed.Code);
+        Assert.Contains("perplexity", resumed.Output);
+        Assert.Contains("share of zeros, compressed linears", resumed.Output);
+        Assert.DoesNotContain('\u001b', resumed.Output + resumed.Error);
+    }
+
+    [Fact]
+    public async Task A_run_that_cannot_work_writes_nothing()
+    {
+        var (recipe, run) = (Recipe(), tiny.At("run"));
+        var before = tiny.Files();
+        var result = await Cli.RunAsync("run", recipe, "--output", run, "--set", "stages.0.pattern=3:7", "--set", "evaluate.0.protocol=gpt");
+        Assert.Equal(ExitCode.RecipeWrong, result.Code);
+        Assert.Contains("divisible by 7", result.Error);
+        Assert.Contains("Did you mean 'gptq'?", result.Error);
+        Assert.Equal(before, tiny.Files());
+        Assert.False(Directory.Exists(run));
+    }
+
+    [Theory]
+    [InlineData(ExitCode.RecipeWrong, "Did you mean 'gptq'?", "--protocol", "gpqt")]
+    [InlineData(ExitCode.RecipeWrong, "context of 128", "--window", "4096")]
+    [InlineData(ExitCode.RecipeWrong, "Cannot parse argument 'x'", "--window", "x")]
+    [InlineData(ExitCode.ModelWrong, "no/such/model", "--against", "no/such/model")]
+    public async Task A_wrong_evaluation_is_explained(int code, string message, params string[] extra)
+    {
+        var result = await Cli.RunAsync(["evaluate", tiny.Model, "--text", tiny.Text, .. extra]);
+        Assert.Equal(code, result.Code);
+        Assert.Contains(message, result.Error);
+        Assert.Empty(result.Output);
+    }
+
+    [Fact]
+    public async Task A_missing_text_is_explained()
+    {
+        var result = await Cli.RunAsync("evaluate", tiny.Model, "--text", "no/such.txt", "--json");
+        Assert.Equal(ExitCode.ModelWrong, result.Code);
+        Assert.Contains("no/such.txt", (string)result.Json["error"]!["message"]!);
+    }
+}
