@@ -49,7 +49,7 @@ internal static class PlanCommand
             + $"({Human.Fixed(8.0 * plan.BytesAfter / Math.Max(1, plan.Parameters), 2)} bits a weight)");
         text.WriteLine($"memory: about {Human.Bytes(plan.PeakMemory)} beside the program itself");
         if (plan.ForwardOperations > 0)
-            text.WriteLine($"calibration: about {Human.Fixed(plan.ForwardOperations / 1e12, plan.ForwardOperations < 1e13 ? 2 : 0)} TFLOP of forward passes");
+            text.WriteLine($"calibration: about {Human.Operations(plan.ForwardOperations)} of forward passes ('compress doctor' measures this machine's rate)");
         foreach (var remark in plan.Remarks) text.WriteLine($"note: {remark}");
     }
 }

@@ -14,6 +14,11 @@ internal static class Human
         return unit == 0 ? string.Create(CultureInfo.InvariantCulture, $"{bytes:0} B") : $"{Digits(bytes)} {units[unit]}";
     }
 
+    /// <summary><c>3.40 TFLOP</c>: arithmetic in powers of 1000.</summary>
+    public static string Operations(double operations) => operations < 999.5e9
+        ? $"{Digits(operations / 1e9)} GFLOP"
+        : operations < 999.5e12 ? $"{Digits(operations / 1e12)} TFLOP" : $"{Digits(operations / 1e15)} PFLOP";
+
     /// <summary><c>4.2 s</c>, <c>3:07</c>, <c>2:03:07</c>.</summary>
     public static string Duration(TimeSpan time) => time switch
     {

@@ -71,6 +71,9 @@ public record AffineOptions
         _ => ElementType.F32,
     };
 
+    /// <summary>What a site will look like.</summary>
+    internal SiteOutlook Outlook => new(Bits: Bits, GroupSize: GroupSize == -1 ? null : GroupSize, Symmetric: Symmetric);
+
     /// <summary>What does not fit, with the remedy; null where all is well.</summary>
     internal string? Unfit(SiteShape site)
     {

@@ -56,6 +56,9 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
     public string? Unfit(SiteShape site) => options.Unfit(site);
 
     /// <inheritdoc/>
+    public SiteOutlook Outlook(SiteShape site) => options.Outlook;
+
+    /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)
     {
         var factor = statistics.Get<Hessian>().Factor(options.ActivationOrder, new DampingPolicy(options.Damping), out var report);

@@ -32,6 +32,9 @@ public sealed class Rtn(Rtn.Options options) : ILinearMethod
         : options.Unfit(site);
 
     /// <inheritdoc/>
+    public SiteOutlook Outlook(SiteShape site) => options.Outlook;
+
+    /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)
     {
         using var codes = new AffineCodes(options, site);
