@@ -10,9 +10,8 @@ internal static class JsonFile
     /// <summary>Reads an object.</summary>
     /// <param name="path">The file.</param>
     /// <param name="maximumLength">Longest file that is read.</param>
-    /// <param name="uniqueNames">Whether a name that appears twice in an object is an error; otherwise the last one counts.</param>
-    /// <exception cref="ModelFileException">The file is missing, too large, not JSON or not an object.</exception>
-    public static JsonElement ReadObject(string path, int maximumLength, bool uniqueNames = false)
+    /// <exception cref="ModelFileException">The file is missing, too large, not JSON, not an object, or repeats a name.</exception>
+    public static JsonElement ReadObject(string path, int maximumLength)
     {
         using var file = MappedFile.Open(path);
         if (file.Length > maximumLength)
@@ -21,7 +20,7 @@ internal static class JsonFile
         if (bytes.Span.StartsWith("\uFEFF"u8)) bytes = bytes[3..];
         try
         {
-            var options = new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = !uniqueNames };
+            var options = new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = false };
             using var document = JsonDocument.Parse(bytes, options);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ModelFileException(path, "its content is not a JSON object.", "Is it the right file?");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Compress.Formats.Architectures;
 using Compress.Formats.Tokenizers;
 
@@ -7,6 +8,7 @@ namespace Compress.Formats.Checkpoints;
 
 /// <summary>
 /// A model to read: a Hugging Face folder (<c>config.json</c> and safetensors), or a llama2.c <c>.bin</c> file presented as one.
+/// Weights that compressed-tensors or GPTQ packed are presented decoded.
 /// Formats that cannot be read, or not without danger, are refused with what to do instead.
 /// </summary>
 public sealed class ModelFolder : IDisposable
@@ -30,8 +32,11 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The file that <see cref="Config"/> was read from, for messages.</summary>
     public string ConfigFile { get; }
 
-    /// <summary>The whole <c>config.json</c>.</summary>
+    /// <summary>The <c>config.json</c>, without the <c>quantization_config</c> of a checkpoint that <see cref="Tensors"/> decodes.</summary>
     public JsonElement Config { get; }
+
+    /// <summary>The <c>quantization_config</c> of a checkpoint that <see cref="Tensors"/> decodes; null for a dense one.</summary>
+    public JsonElement? QuantizationConfig { get; private init; }
 
     /// <summary>The whole <c>generation_config.json</c>, or null where there is none.</summary>
     public JsonElement? GenerationConfig { get; }
@@ -78,7 +83,24 @@ public sealed class ModelFolder : IDisposable
         var config = JsonFile.ReadObject(configFile, MaximumConfigLength);
         var generationFile = ContainedPath.Of(path, "generation_config.json");
         JsonElement? generation = File.Exists(generationFile) ? JsonFile.ReadObject(generationFile, MaximumConfigLength) : null;
-        return new ModelFolder(path, configFile, config, generation, SafetensorsFolder.Map(path));
+        var tensors = SafetensorsFolder.Map(path);
+        try
+        {
+            if (!config.TryGetProperty("quantization_config", out var quantization) || !DecodingTensorSource.Reads(quantization))
+                return new ModelFolder(path, configFile, config, generation, tensors);
+            var decoding = DecodingTensorSource.Wrap(tensors, quantization, configFile);
+            var dense = JsonObject.Create(config)!;
+            dense.Remove("quantization_config");
+            return new ModelFolder(path, configFile, JsonSerializer.SerializeToElement(dense), generation, decoding)
+            {
+                QuantizationConfig = quantization,
+            };
+        }
+        catch
+        {
+            tensors.Dispose();
+            throw;
+        }
     }
 
     static ModelFolder OpenFile(string path)

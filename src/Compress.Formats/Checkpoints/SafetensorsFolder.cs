@@ -126,7 +126,7 @@ public sealed class SafetensorsFolder : ITensorSource
 
     static Dictionary<string, string> ReadIndex(string index)
     {
-        var root = JsonFile.ReadObject(index, MaximumIndexLength, uniqueNames: true);
+        var root = JsonFile.ReadObject(index, MaximumIndexLength);
         if (!root.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
             throw new ModelFileException(index, "it has no object \"weight_map\".", "Fetch the index again.");
         var shardOf = new Dictionary<string, string>(StringComparer.Ordinal);

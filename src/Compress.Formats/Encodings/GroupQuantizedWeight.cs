@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Compress.Formats.Encodings;
 
 /// <summary>
@@ -37,7 +39,7 @@ public sealed record GroupQuantizedWeight
     public int[]? GroupIndex { get; init; }
 
     /// <summary>Groups of a row.</summary>
-    public int Groups => (Columns + GroupSize - 1) / GroupSize;
+    public int Groups => (int)(((long)Columns + GroupSize - 1) / GroupSize);
 
     /// <summary>Decodes one row: the encoding's exact meaning, to which every kernel and exporter is held.</summary>
     /// <param name="row">Row number.</param>
@@ -55,9 +57,38 @@ public sealed record GroupQuantizedWeight
         }
         for (var (g, first) = (0, 0); g < scales.Length; g++, first += GroupSize)
         {
-            var (zero, scale) = (zeros[g], scales[g]);
             var last = Math.Min(first + GroupSize, codes.Length);
-            for (var c = first; c < last; c++) destination[c] = (codes[c] - zero) * scale;
+            DecodeGroup(codes[first..last], zeros[g], scales[g], destination[first..last]);
         }
+    }
+
+    /// <summary>Decodes the whole weight, on all cores.</summary>
+    /// <param name="destination">Takes <see cref="Rows"/> × <see cref="Columns"/> values, row-major.</param>
+    public unsafe void Decode(Span<float> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, (long)Rows * Columns, nameof(destination));
+        fixed (float* start = destination)
+        {
+            // A span cannot enter a lambda; the memory stays fixed until the loop is over.
+            var address = (nint)start;
+            Parallel.For(0, Rows, row => DecodeRow(row, new Span<float>((float*)address + ((long)row * Columns), Columns)));
+        }
+    }
+
+    private static void DecodeGroup(ReadOnlySpan<byte> codes, int zero, float scale, Span<float> destination)
+    {
+        var c = 0;
+        var (zeros, scales, part) = (new Vector<int>(zero), new Vector<float>(scale), Vector<float>.Count);
+        for (; c <= codes.Length - Vector<byte>.Count; c += Vector<byte>.Count)
+        {
+            Vector.Widen(new Vector<byte>(codes[c..]), out var low, out var high);
+            Vector.Widen(low, out var first, out var second);
+            Vector.Widen(high, out var third, out var fourth);
+            (Vector.ConvertToSingle(Vector.AsVectorInt32(first) - zeros) * scales).CopyTo(destination[c..]);
+            (Vector.ConvertToSingle(Vector.AsVectorInt32(second) - zeros) * scales).CopyTo(destination[(c + part)..]);
+            (Vector.ConvertToSingle(Vector.AsVectorInt32(third) - zeros) * scales).CopyTo(destination[(c + 2 * part)..]);
+            (Vector.ConvertToSingle(Vector.AsVectorInt32(fourth) - zeros) * scales).CopyTo(destination[(c + 3 * part)..]);
+        }
+        for (; c < codes.Length; c++) destination[c] = (codes[c] - zero) * scale;
     }
 }

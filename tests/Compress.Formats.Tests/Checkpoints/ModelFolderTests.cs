@@ -12,7 +12,7 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void A_hugging_face_folder_opens()
     {
-        folder.Write("config.json", "\uFEFF{\"model_type\":\"llama\",\"x\":1,\"x\":2}");
+        folder.Write("config.json", "\uFEFF{\"model_type\":\"llama\",\"x\":2}");
         folder.Write("generation_config.json", """{"eos_token_id":[1,2]}""");
         Weights();
         using var model = ModelFolder.Open(folder.Path);
@@ -65,6 +65,7 @@ public sealed class ModelFolderTests : IDisposable
     [InlineData("", "not valid JSON")]
     [InlineData("{", "not valid JSON")]
     [InlineData("[]", "not a JSON object")]
+    [InlineData("{\"x\":1,\"x\":2}", "appears twice")]
     [InlineData("{\"a\":\"\\ud800\"}", "Unicode")]
     public void A_broken_config_names_the_file(string config, string problem)
     {

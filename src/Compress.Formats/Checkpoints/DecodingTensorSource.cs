@@ -1,0 +1,119 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Compress.Formats.Encodings;
+
+namespace Compress.Formats.Checkpoints;
+
+/// <summary>
+/// A quantized checkpoint as a dense one: the parts of each quantized weight are replaced by one F32 tensor <c>NAME.weight</c>, decoded
+/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized) and GPTQ.
+/// </summary>
+/// <remarks>Decoded tensors are kept only up to some hundred MiB: copy one before opening many others.</remarks>
+public sealed class DecodingTensorSource : ITensorSource
+{
+    const int MaximumGroupSize = 1 << 24;
+
+    readonly ITensorSource source;
+    readonly string file;
+    readonly DecodedTensors decoded = new();
+    readonly OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
+    readonly Dictionary<string, Func<GroupQuantizedWeight>> quantized = new(StringComparer.Ordinal);
+
+    DecodingTensorSource(ITensorSource source, string file)
+    {
+        this.source = source;
+        this.file = file;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors;
+
+    /// <summary>Whether a checkpoint with this <c>quantization_config</c> can be read.</summary>
+    /// <param name="config">The value of <c>quantization_config</c>.</param>
+    public static bool Reads(JsonElement config) =>
+        config.ValueKind == JsonValueKind.Object && config.TryGetProperty("quant_method", out var method)
+        && method.ValueKind == JsonValueKind.String && method.GetString() is "compressed-tensors" or "gptq";
+
+    /// <summary>Wraps a quantized checkpoint, which is disposed with the wrapper.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="config">Its <c>quantization_config</c>; <see cref="Reads"/>.</param>
+    /// <param name="file">The file that the configuration is from, for messages.</param>
+    /// <exception cref="ModelFileException">The configuration is malformed, or a weight's parts are missing or misshapen.</exception>
+    public static DecodingTensorSource Wrap(ITensorSource source, JsonElement config, string file)
+    {
+        var result = new DecodingTensorSource(source, file);
+        var reader = new QuantizationConfigReader(config, file);
+        if (reader.String("quant_method") == "gptq") result.AddGptq(reader);
+        else result.AddCompressedTensors(CompressedTensorsConfig.Read(config, file));
+        return result;
+    }
+
+    /// <summary>The integer encoding of a quantized weight; null for a tensor that is stored dense.</summary>
+    /// <param name="name">The dense name, with <c>.weight</c>.</param>
+    /// <exception cref="ModelFileException">A part is damaged.</exception>
+    public GroupQuantizedWeight? ReadQuantized(string name) => quantized.TryGetValue(name, out var read) ? read() : null;
+
+    /// <inheritdoc/>
+    public TensorView Open(string name)
+    {
+        if (!quantized.TryGetValue(name, out var read))
+            return tensors.ContainsKey(name) ? source.Open(name) : throw MissingTensor.In(file, name, tensors);
+        return decoded.Open(tensors[name], memory =>
+        {
+            var weight = read();
+            Parallel.For(0, weight.Rows, row => weight.DecodeRow(
+                row, MemoryMarshal.Cast<byte, float>(memory.Bytes(4L * row * weight.Columns, 4 * weight.Columns))));
+        });
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        decoded.Dispose();
+        source.Dispose();
+    }
+
+    void AddCompressedTensors(CompressedTensorsConfig config) => Add(CompressedTensors.PackedPart, CompressedTensors.Parts, module =>
+    {
+        var scheme = config.SchemeOf(module) ?? throw new ModelFileException(
+            file, $"quantization_config does not say how \"{Suggestion.Shorten(module)}\" is quantized, but its weight is packed.");
+        return (CompressedTensors.Shape(source, file, module, scheme.Bits), () => CompressedTensors.Read(source, file, module, scheme));
+    });
+
+    void AddGptq(QuantizationConfigReader config)
+    {
+        var bits = config.Integer("bits", 2, 8);
+        var groupSize = config.Integer("group_size", -1, MaximumGroupSize);
+        if (groupSize == 0) throw config.Wrong("group_size", "is 0.");
+        var format = config.OptionalString("checkpoint_format") ?? "gptq";
+        if (format is not ("gptq" or "gptq_v2")) throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
+        int? size = groupSize < 0 ? null : groupSize;
+        Add(GptqFormat.PackedPart, GptqFormat.Parts, module => (
+            GptqFormat.Shape(source, file, module, bits),
+            () => GptqFormat.Read(source, file, module, bits, size, format == "gptq" ? 1 : 2)));
+    }
+
+    /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref name="packedPart"/>.</summary>
+    void Add(
+        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, Func<GroupQuantizedWeight> Read)> open)
+    {
+        var suffix = "." + packedPart;
+        var modules = source.Tensors.Keys.Where(n => n.EndsWith(suffix, StringComparison.Ordinal))
+            .Select(n => n[..^suffix.Length]).ToHashSet(StringComparer.Ordinal);
+        foreach (var (name, info) in source.Tensors)
+        {
+            var dot = name.LastIndexOf('.');
+            if (dot < 0 || !modules.Contains(name[..dot]) || !parts.Contains(name[(dot + 1)..]))
+            {
+                if (!tensors.TryAdd(name, info)) throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(name)}\" is stored packed and dense.");
+                continue;
+            }
+            if (name[(dot + 1)..] != packedPart) continue;
+            var (shape, read) = open(name[..dot]);
+            var dense = TensorInfo.Of($"{name[..dot]}.weight", ElementType.F32, shape.Rows, shape.Columns);
+            if (!tensors.TryAdd(dense.Name, dense))
+                throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(dense.Name)}\" is stored packed and dense.");
+            quantized.Add(dense.Name, read);
+        }
+    }
+}
