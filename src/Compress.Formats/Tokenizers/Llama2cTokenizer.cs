@@ -6,12 +6,14 @@ namespace Compress.Formats.Tokenizers;
 /// <summary>The <c>tokenizer.bin</c> of llama2.c: a SentencePiece BPE vocabulary as scores and texts (run.c, <c>build_tokenizer</c>).</summary>
 /// <remarks>
 /// File: the longest token's length as i32, then for every token its score (f32), its length in bytes (i32) and its UTF-8 text. Spaces
-/// are plain, tokens 0 to 2 are unknown, begin and end, and byte b is token b + 3.
+/// are plain, tokens 0 to 2 are unknown, begin and end, and byte b is token b + 3. A vocabulary without bytes (of single characters)
+/// has text from token 3 on, and what it lacks is unknown, as in SentencePiece without byte fallback.
 /// </remarks>
 sealed class Llama2cTokenizer : Tokenizer
 {
-    const int FirstByte = 3, FirstText = FirstByte + 256;
+    const int Unknown = 0, FirstByte = 3, Bytes = 256;
     readonly string[] tokens;
+    readonly int firstText;
     readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> ids;
     readonly Dictionary<string, int> idTable = [];
     readonly StringMerges merges;
@@ -19,11 +21,12 @@ sealed class Llama2cTokenizer : Tokenizer
     Llama2cTokenizer(List<(string Text, float Score)> entries)
     {
         tokens = [.. entries.Select(e => e.Text)];
+        firstText = HasBytes(entries) ? FirstByte + Bytes : FirstByte;
         for (var id = 0; id < tokens.Length; id++) idTable.TryAdd(tokens[id], id);
         ids = idTable.GetAlternateLookup<ReadOnlySpan<char>>();
         var order = entries.Select(e => e.Score).Distinct().OrderDescending().Select((score, rank) => (score, rank))
             .ToDictionary(p => p.score, p => p.rank);
-        merges = new StringMerges(idTable.Where(t => t.Value >= FirstText).ToDictionary(t => t.Key, t => order[entries[t.Value].Score]));
+        merges = new StringMerges(idTable.Where(t => t.Value >= firstText).ToDictionary(t => t.Key, t => order[entries[t.Value].Score]));
     }
 
     /// <inheritdoc/>
@@ -62,9 +65,9 @@ sealed class Llama2cTokenizer : Tokenizer
             entries.Add((Encoding.UTF8.GetString(rest.Slice(8, length)), score));
             rest = rest[(8 + length)..];
         }
-        return entries.Count >= FirstText && entries[FirstByte].Item1 == ByteToken.Of(0)
+        return entries.Count > FirstByte
             ? new Llama2cTokenizer(entries)
-            : throw new ModelFileException(file, $"has {entries.Count} tokens, without the 256 byte tokens that llama2.c puts at 3.");
+            : throw new ModelFileException(file, $"has {entries.Count} tokens: nothing behind unknown, begin and end.", "Export the tokenizer again.");
     }
 
     /// <inheritdoc/>
@@ -85,6 +88,7 @@ sealed class Llama2cTokenizer : Tokenizer
         {
             var piece = spaced.AsSpan(symbol.Start, symbol.Length);
             if (ids.TryGetValue(piece, out var id)) output.Add(id);
+            else if (firstText == FirstByte) output.Add(Unknown);
             else foreach (var b in bytes[..Encoding.UTF8.GetBytes(piece, bytes)]) output.Add(b + FirstByte);
         }
     }
@@ -97,10 +101,13 @@ sealed class Llama2cTokenizer : Tokenizer
         foreach (var id in input)
         {
             if ((uint)id >= (uint)tokens.Length || (id < FirstByte && skipSpecialTokens)) continue;
-            if (id is >= FirstByte and < FirstText) bytes.Add((byte)(id - FirstByte));
+            if (id >= FirstByte && id < firstText) bytes.Add((byte)(id - FirstByte));
             else bytes.AddRange(Encoding.UTF8.GetBytes(first && tokens[id].StartsWith(' ') ? tokens[id][1..] : tokens[id]));
             first = false;
         }
         return Encoding.UTF8.GetString([.. bytes]);
     }
+
+    static bool HasBytes(List<(string Text, float Score)> entries) =>
+        entries.Count >= FirstByte + Bytes && entries[FirstByte].Text == ByteToken.Of(0);
 }
