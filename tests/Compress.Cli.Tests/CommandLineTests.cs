@@ -2,7 +2,7 @@ namespace Compress.Cli.Tests;
 
 public sealed class CommandLineTests
 {
-    public static TheoryData<string> Commands => ["run", "plan", "train", "evaluate", "inspect", "convert", "synthesize", "methods", "schema", "doctor"];
+    public static TheoryData<string> Commands => ["run", "plan", "train", "evaluate", "inspect", "generate", "convert", "synthesize", "methods", "schema", "doctor"];
 
     [Fact]
     public async Task Help_lists_every_command_and_the_exit_codes()
@@ -64,5 +64,24 @@ public sealed class CommandLineTests
         Assert.Equal("2.10", string.Join('.', ((string)result.Json["backend"]!["libtorch"]!).Split('.')[..2]));
         Assert.True(File.Exists((string?)result.Json["backend"]!["libtorch_path"]));
         Assert.Equal(Environment.ProcessorCount, (int)result.Json["machine"]!["cores"]!);
+    }
+
+    [Fact]
+    public async Task Doctor_names_a_library_that_cannot_be_loaded()
+    {
+        var folder = Directory.CreateTempSubdirectory("compress-doctor-");
+        try
+        {
+            File.WriteAllText(Path.Combine(folder.FullName, "libc10.so"), "this is no library");
+            var result = await Cli.RunProcessAsync(["doctor"], ("COMPRESS_TORCH_HOME", folder.FullName));
+            Assert.Equal(ExitCode.RecipeWrong, result.Code);
+            Assert.Contains("libc10.so cannot be loaded", result.Error);
+            Assert.Contains("instruction sets", result.Output);
+            Assert.DoesNotContain("   at ", result.Output + result.Error);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 }

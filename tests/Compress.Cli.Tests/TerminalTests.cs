@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Compress.Cli.Terminal;
 using Compress.Core.Progress;
 using Spectre.Console;
@@ -53,22 +54,26 @@ public sealed class TerminalTests
             Interactive = InteractionSupport.Yes,
             ColorSystem = ColorSystemSupport.NoColors,
         });
-        console.Profile.Width = 200;
-        var result = await LiveProgress.RunAsync(console, progress =>
+        console.Profile.Width = 120;
+        var result = await LiveProgress.RunAsync(console, async progress =>
         {
             progress.Report(new PhaseStarted("stage [1]", 2, "sites"));
-            progress.Report(new PhaseAdvanced(1, "site [a/b]"));
+            progress.Report(new PhaseAdvanced(1, "site [a/b]" + new string('x', 200)));
+            await Task.Delay(400);
             progress.Report(new Warning("One [odd] thing."));
             progress.Report(new PhaseEnded("mean error [0.1]"));
             progress.Report(new PhaseStarted("unknown length", null, "windows"));
             progress.Report(new PhaseAdvanced(1));
             progress.Report(new PhaseEnded());
-            return Task.FromResult(7);
+            return 7;
         });
         Assert.Equal(7, result);
         Assert.Contains("warning: One [odd] thing.", text.ToString());
-        Assert.Contains("stage [1]: mean error [0.1]", text.ToString());
-        Assert.Contains("100%", text.ToString());
+        Assert.Contains("stage [1]: mean error [0.1] (", text.ToString());
+        Assert.Contains("site [a/b]xxx", text.ToString());
+        // Nothing wraps: whatever the detail, the bar stays one line.
+        Assert.All(Regex.Replace(text.ToString(), "\u001b\\[[0-9;?]*[A-Za-z]", "").Split('\n', '\r'), line => Assert.True(line.Length <= 120));
+        Assert.Contains(" 50% ", text.ToString());
         Assert.Contains("\u001b[", text.ToString());
     }
 

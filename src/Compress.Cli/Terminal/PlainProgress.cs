@@ -62,9 +62,14 @@ internal sealed class PlainProgress(TextWriter writer, TimeProvider clock) : IPr
 
     private void End(PhaseEnded ended)
     {
-        var elapsed = clock.GetElapsedTime(began);
-        if (ended.Summary is not null) writer.WriteLine($"{phase!.Name}: {ended.Summary} ({Human.Duration(elapsed)})");
-        else if (elapsed >= Quiet) writer.WriteLine($"{phase!.Name}: done ({Human.Duration(elapsed)})");
+        if (Ending(phase!, ended, clock.GetElapsedTime(began)) is { } line) writer.WriteLine(line);
         phase = null;
     }
+
+    /// <summary>The line that a phase leaves behind; null where it was short and has nothing to say.</summary>
+    /// <param name="phase">The phase.</param>
+    /// <param name="ended">Its end.</param>
+    /// <param name="elapsed">How long it took.</param>
+    public static string? Ending(PhaseStarted phase, PhaseEnded ended, TimeSpan elapsed) =>
+        ended.Summary is null && elapsed < Quiet ? null : $"{phase.Name}: {ended.Summary ?? "done"} ({Human.Duration(elapsed)})";
 }
