@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Text;
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using Compress.Formats.Tokenizers.HuggingFace;
@@ -15,14 +14,12 @@ namespace Compress.Formats.Tokenizers;
 /// </remarks>
 sealed class TiktokenTokenizer : Tokenizer
 {
-    const int CachedWords = 100_000;
-    const int LongestCachedWord = 64;
     static readonly Pattern Words = new(PublishedPatterns.Llama3);
     readonly string file;
     readonly Vocabulary vocabulary;
     readonly StringMerges merges;
     readonly AddedVocabulary added;
-    readonly ConcurrentDictionary<string, int[]> cache = new();
+    readonly WordCache cache = new();
 
     TiktokenTokenizer(string file, Dictionary<string, int> ranks, IEnumerable<AddedToken> special, SpecialNames names)
     {
@@ -148,17 +145,14 @@ sealed class TiktokenTokenizer : Tokenizer
             ids.Add(whole);
             return;
         }
-        if (word.Length > LongestCachedWord)
+        if (cache.Find(word) is { } known)
         {
-            ids.AddRange(Merge(word));
+            ids.AddRange(known);
             return;
         }
-        if (!cache.TryGetValue(word, out var known))
-        {
-            known = Merge(word);
-            if (cache.Count < CachedWords) cache[word] = known;
-        }
-        ids.AddRange(known);
+        var merged = Merge(word);
+        ids.AddRange(merged);
+        cache.Keep(word, merged);
     }
 
     int[] Merge(string word) => [.. merges.Merge(word, StringMerges.Characters(word)).Select(s =>

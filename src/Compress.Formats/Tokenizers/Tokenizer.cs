@@ -20,7 +20,7 @@ public abstract class Tokenizer
     /// <param name="text">The text; special tokens written in it are recognised only by <c>tokenizer.json</c> files.</param>
     /// <param name="addSpecialTokens">Whether to add what the file puts around a sequence (such as the first token of Llama).</param>
     /// <returns>The token ids, each in [0, <see cref="VocabularySize"/>).</returns>
-    /// <exception cref="ModelFileException">The file's own pattern cannot be matched in reasonable time.</exception>
+    /// <exception cref="ModelFileException">The file's own rules take unreasonable time or space on this text.</exception>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
         var ids = new List<int>(text.Length / 3 + 4);
@@ -32,13 +32,14 @@ public abstract class Tokenizer
     /// <param name="text">The text.</param>
     /// <param name="ids">Receives the ids.</param>
     /// <param name="addSpecialTokens">Whether to add what the file puts around a sequence.</param>
-    /// <exception cref="ModelFileException">The file's own pattern cannot be matched in reasonable time.</exception>
+    /// <exception cref="ModelFileException">The file's own rules take unreasonable time or space on this text.</exception>
     public abstract void Encode(string text, List<int> ids, bool addSpecialTokens = true);
 
     /// <summary>Turns ids back into text; ids outside the vocabulary give nothing, invalid UTF-8 gives U+FFFD.</summary>
     /// <param name="ids">The token ids.</param>
     /// <param name="skipSpecialTokens">Whether special tokens give nothing.</param>
     /// <returns>The text.</returns>
+    /// <exception cref="ModelFileException">The file's own rules take unreasonable space on this text.</exception>
     public abstract string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true);
 
     /// <summary>The token of an id as the file writes it (<c>Ġthe</c>, <c>▁the</c>, <c>&lt;0x0A&gt;</c>), or null where the id has none.</summary>

@@ -101,6 +101,42 @@ public class TokenizerLoadTests
         Assert.Throws<ModelFileException>(() => tokenizer.Encode(new string('a', 100)));
     }
 
+    public static TheoryData<string> Bombs
+    {
+        get
+        {
+            const string replace = """{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"}""";
+            const string byteLevel = """{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}""";
+            static string Many(string step) => string.Join(',', Enumerable.Repeat(step, 40));
+            return
+            [
+                $$"""{"normalizer":{"type":"Sequence","normalizers":[{{Many(replace)}}]},"model":{{Bpe}}}""",
+                $$"""{"normalizer":{"type":"Replace","pattern":{"String":"a"},"content":"{{new string('b', 200_000)}}"},"model":{{Bpe}}}""",
+                $$"""{"normalizer":{"type":"Sequence","normalizers":[{{Many("""{"type":"ByteLevel"}""")}}]},"model":{{Bpe}}}""",
+                $$"""{"pre_tokenizer":{"type":"Sequence","pretokenizers":[{{Many(byteLevel)}}]},"model":{{Bpe}}}""",
+                $$"""{"decoder":{"type":"Sequence","decoders":[{{Many(replace)}}]},"model":{{Bpe}}}""",
+            ];
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Bombs))]
+    public void Rules_that_multiply_the_text_end_in_an_error(string json)
+    {
+        var tokenizer = SyntheticFiles.Load("tokenizer.json", Encoding.UTF8.GetBytes(json));
+        Assert.Throws<ModelFileException>(() => tokenizer.Decode([.. tokenizer.Encode("aé" + new string('a', 1000)), 0, 0]));
+    }
+
+    [Fact]
+    public void A_sequence_of_too_many_steps_is_refused() =>
+        Refused(Json($"\"normalizer\":{{\"type\":\"Sequence\",\"normalizers\":[{string.Join(',', Enumerable.Repeat("{\"type\":\"NFC\"}", 65))}]}},"), "64 steps");
+
+    [Fact]
+    public void An_id_outside_the_vocabulary_is_refused() =>
+        Refused(Json("""
+            "post_processor":{"type":"BertProcessing","sep":["b",1],"cls":["c",3]},
+            """), "id 3 is outside");
+
     [Fact]
     public void A_wrong_configuration_beside_the_tokenizer_is_named()
     {

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 
 namespace Compress.Formats.Tokenizers.HuggingFace;
@@ -6,8 +5,6 @@ namespace Compress.Formats.Tokenizers.HuggingFace;
 /// <summary>Byte-pair encoding as Hugging Face's <c>BPE</c> model defines it (dropout is a training device and not applied).</summary>
 sealed class BpeModel : IModel
 {
-    const int CachedWords = 100_000;
-    const int LongestCachedWord = 64;
     readonly BpeMerges merges;
     readonly int? unknownId;
     readonly bool fuseUnknown;
@@ -16,7 +13,7 @@ sealed class BpeModel : IModel
     readonly string suffix;
     readonly int[]? byteIds;
     readonly int[] singles;
-    readonly ConcurrentDictionary<string, int[]> cache = new();
+    readonly WordCache cache = new();
 
     internal BpeModel(JsonNode node)
     {
@@ -47,17 +44,14 @@ sealed class BpeModel : IModel
             ids.Add(whole);
             return;
         }
-        if (piece.Length > LongestCachedWord)
+        if (cache.Find(piece) is { } known)
         {
-            ids.AddRange(Merge(piece));
+            ids.AddRange(known);
             return;
         }
-        if (!cache.TryGetValue(piece, out var known))
-        {
-            known = Merge(piece).ToArray();
-            if (cache.Count < CachedWords) cache[piece] = known;
-        }
-        ids.AddRange(known);
+        var merged = Merge(piece);
+        ids.AddRange(merged);
+        cache.Keep(piece, merged);
     }
 
     /// <summary>The ids of <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, -1 where a byte has none.</summary>

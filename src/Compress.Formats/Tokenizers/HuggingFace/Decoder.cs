@@ -11,7 +11,16 @@ abstract class Decoder
     /// <summary>Decoders one after the other.</summary>
     internal sealed class Sequence(IReadOnlyList<Decoder> items) : Decoder
     {
-        internal override List<string> Decode(List<string> tokens) => items.Aggregate(tokens, (current, item) => item.Decode(current));
+        internal override List<string> Decode(List<string> tokens)
+        {
+            var current = tokens;
+            foreach (var item in items)
+            {
+                current = item.Decode(current);
+                Growth.Check(tokens.Sum(t => (long)t.Length), current.Sum(t => (long)t.Length));
+            }
+            return current;
+        }
     }
 
     /// <summary>Printable stand-ins back to bytes, read as UTF-8 over all tokens together.</summary>

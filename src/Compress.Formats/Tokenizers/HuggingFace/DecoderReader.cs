@@ -13,7 +13,7 @@ static class DecoderReader
 
     internal static Decoder Read(JsonNode node) => node.Type switch
     {
-        "Sequence" => new Decoder.Sequence([.. node.Required("decoders").Items().Select(Read)]),
+        "Sequence" => new Decoder.Sequence([.. node.Required("decoders").Steps().Select(Read)]),
         "ByteLevel" => new Decoder.ByteLevel(),
         "ByteFallback" => new Decoder.ByteFallback(),
         "Fuse" => new Decoder.Fuse(),

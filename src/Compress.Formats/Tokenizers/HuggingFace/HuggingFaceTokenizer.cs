@@ -20,6 +20,10 @@ sealed class HuggingFaceTokenizer : Tokenizer
         (this.file, this.added, this.normalizer, this.preTokenizer) = (file, added, normalizer, preTokenizer);
         (this.model, this.post, this.decoder) = (model, post, decoder);
         VocabularySize = Math.Max(model.Vocabulary.Size, added.Size);
+        foreach (var id in post.Before.Concat(post.After).Where(id => id >= VocabularySize))
+        {
+            throw new ModelFileException(file, $"$.post_processor: id {id} is outside the vocabulary of {VocabularySize}.");
+        }
         BosId = Resolve(names.Bos, BosNames);
         EosId = Resolve(names.Eos, EosNames);
     }
@@ -91,7 +95,14 @@ sealed class HuggingFaceTokenizer : Tokenizer
             if (skipSpecialTokens && added.Find(id) is { Special: true }) continue;
             if (TokenOf(id) is { } token) tokens.Add(token);
         }
-        return decoder is null ? string.Join(' ', tokens) : string.Concat(decoder.Decode(tokens));
+        try
+        {
+            return decoder is null ? string.Join(' ', tokens) : string.Concat(decoder.Decode(tokens));
+        }
+        catch (FormatException e)
+        {
+            throw new ModelFileException(file, $"{e.Message}.", inner: e);
+        }
     }
 
     int? Resolve(string? given, string[] usual)

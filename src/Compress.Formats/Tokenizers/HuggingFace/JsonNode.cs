@@ -86,6 +86,11 @@ readonly record struct JsonNode(string File, string Path, JsonElement Element)
         }
     }
 
+    /// <summary>The steps of a sequence.</summary>
+    internal IEnumerable<JsonNode> Steps() => Element.ValueKind == JsonValueKind.Array && Element.GetArrayLength() > Growth.MostSteps
+        ? throw Wrong($"has more than {Growth.MostSteps} steps.")
+        : Items();
+
     internal JsonElement.ObjectEnumerator Members() => Element.ValueKind == JsonValueKind.Object
         ? Element.EnumerateObject()
         : throw Wrong($"is {Kind}, an object was expected.");

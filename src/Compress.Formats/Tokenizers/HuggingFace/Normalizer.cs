@@ -14,7 +14,16 @@ abstract class Normalizer
     /// <summary>Normalizers one after the other.</summary>
     internal sealed class Sequence(IReadOnlyList<Normalizer> items) : Normalizer
     {
-        internal override string Normalize(string text) => items.Aggregate(text, (current, item) => item.Normalize(current));
+        internal override string Normalize(string text)
+        {
+            var current = text;
+            foreach (var item in items)
+            {
+                current = item.Normalize(current);
+                Growth.Check(text.Length, current.Length);
+            }
+            return current;
+        }
     }
 
     /// <summary>A Unicode normalization form.</summary>
@@ -56,6 +65,7 @@ abstract class Normalizer
             {
                 result ??= new StringBuilder(text.Length);
                 result.Append(text, end, start - end).Append(content);
+                Growth.Check(text.Length, result.Length);
                 end = start + length;
             });
             return result?.Append(text, end, text.Length - end).ToString() ?? text;
@@ -73,6 +83,7 @@ abstract class Normalizer
             for (int i = 0, length; i < text.Length; i += length)
             {
                 length = StringInfo.GetNextTextElementLength(text.AsSpan(i));
+                Growth.Check(text.Length, result.Length);
                 var cluster = text.AsSpan(i, length);
                 if (length <= 5 && TryReplace(cluster, buffer, result)) continue;
                 foreach (var rune in cluster.EnumerateRunes())

@@ -7,7 +7,7 @@ static class NormalizerReader
 {
     internal static Normalizer Read(JsonNode node) => node.Type switch
     {
-        "Sequence" => new Normalizer.Sequence([.. node.Required("normalizers").Items().Select(Read)]),
+        "Sequence" => new Normalizer.Sequence([.. node.Required("normalizers").Steps().Select(Read)]),
         "NFC" => new Normalizer.Unicode(NormalizationForm.FormC),
         "NFD" => new Normalizer.Unicode(NormalizationForm.FormD),
         "NFKC" => new Normalizer.Unicode(NormalizationForm.FormKC),

@@ -17,7 +17,7 @@ sealed record PostProcessor(IReadOnlyList<int> Before, IReadOnlyList<int> After)
             case "BertProcessing" or "RobertaProcessing":
                 return new PostProcessor([IdOfPair(node.Required("cls"))], [IdOfPair(node.Required("sep"))]);
             case "Sequence":
-                var all = node.Required("processors").Items().Select(Read).ToArray();
+                var all = node.Required("processors").Steps().Select(Read).ToArray();
                 return new PostProcessor([.. all.Reverse().SelectMany(p => p.Before)], [.. all.SelectMany(p => p.After)]);
             default:
                 throw node.Wrong($"the post-processor '{node.Type}' is not supported.");

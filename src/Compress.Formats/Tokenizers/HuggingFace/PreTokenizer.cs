@@ -16,6 +16,7 @@ abstract class PreTokenizer
             {
                 var next = new List<Piece>(current.Count);
                 foreach (var part in current) item.Split(part, next);
+                Growth.Check(piece.Text.Length, next.Sum(part => (long)part.Text.Length));
                 current = next;
             }
             parts.AddRange(current);

@@ -8,7 +8,7 @@ static class PreTokenizerReader
 {
     internal static PreTokenizer Read(JsonNode node) => node.Type switch
     {
-        "Sequence" => new PreTokenizer.Sequence([.. node.Required("pretokenizers").Items().Select(Read)]),
+        "Sequence" => new PreTokenizer.Sequence([.. node.Required("pretokenizers").Steps().Select(Read)]),
         "ByteLevel" => new PreTokenizer.ByteLevel(node.Boolean("add_prefix_space", true), node.Boolean("use_regex", true)),
         "Metaspace" => ReadMetaspace(node),
         "Split" => Cut(FinderReader.Read(node.Required("pattern")), ReadBehavior(node.Required("behavior")), node.Boolean("invert", false)),

@@ -9,7 +9,7 @@ import sys
 import unicodedata
 
 with open("UnicodeNormalization.txt", "w", encoding="ascii", newline="\n") as out:
-    out.write("# Unicode %s, made by make_unicode_data.py\n" % unicodedata.unidata_version)
+    out.write("# From the Unicode Character Database %s (Unicode License), made by make_unicode_data.py\n" % unicodedata.unidata_version)
     for point in range(0x110000):
         char = chr(point)
         combining = unicodedata.combining(char)

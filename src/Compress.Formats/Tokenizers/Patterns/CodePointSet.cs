@@ -2,24 +2,22 @@ using System.Globalization;
 
 namespace Compress.Formats.Tokenizers.Patterns;
 
-/// <summary>A set of Unicode code points as a pattern's character class means it: one range, or a bitmap below U+10000 and a rule above.</summary>
+/// <summary>A set of Unicode code points as a pattern's character class means it: one range, or a rule whose answers are kept in pages.</summary>
+/// <remarks>Pages are filled when they are first asked for, so that a pattern costs little until it runs; threads may fill one twice alike.</remarks>
 sealed class CodePointSet
 {
+    const int PageSize = 256;
     readonly int low;
     readonly int high = -1;
     readonly Func<int, bool>? rule;
-    readonly ulong[]? bitmap;
+    readonly Lazy<ulong[]?[]>? pages;
 
     CodePointSet(int low, int high) => (this.low, this.high) = (low, high);
 
     CodePointSet(Func<int, bool> rule)
     {
         this.rule = rule;
-        bitmap = new ulong[65536 / 64];
-        for (var c = 0; c < 65536; c++)
-        {
-            if (rule(c)) bitmap[c >> 6] |= 1UL << (c & 63);
-        }
+        pages = new Lazy<ulong[]?[]>(() => new ulong[0x10000 / PageSize][]);
     }
 
     internal static CodePointSet Any { get; } = new(_ => true);
@@ -34,8 +32,21 @@ sealed class CodePointSet
 
     internal bool Contains(int codePoint)
     {
-        if (bitmap is null) return codePoint >= low && codePoint <= high;
-        return codePoint < 65536 ? (bitmap[codePoint >> 6] & (1UL << (codePoint & 63))) != 0 : rule!(codePoint);
+        if (rule is null) return codePoint >= low && codePoint <= high;
+        if (codePoint > 0xFFFF) return rule(codePoint);
+        var page = pages!.Value[codePoint / PageSize] ?? Fill(codePoint / PageSize);
+        return (page[codePoint % PageSize >> 6] & (1UL << (codePoint & 63))) != 0;
+    }
+
+    ulong[] Fill(int number)
+    {
+        var page = new ulong[PageSize / 64];
+        for (var i = 0; i < PageSize; i++)
+        {
+            if (rule!(number * PageSize + i)) page[i >> 6] |= 1UL << (i & 63);
+        }
+        pages!.Value[number] = page;
+        return page;
     }
 
     internal CodePointSet Negated() => new(c => !Contains(c));
@@ -49,12 +60,12 @@ sealed class CodePointSet
     {
         if (sets.Count == 1) return sets.First();
         var ranges = new List<(int Low, int High)>();
-        foreach (var (low, high) in sets.Where(s => s.bitmap is null).Select(s => (s.low, s.high)).Order())
+        foreach (var (low, high) in sets.Where(s => s.rule is null).Select(s => (s.low, s.high)).Order())
         {
             if (ranges.Count > 0 && low <= ranges[^1].High + 1) ranges[^1] = (ranges[^1].Low, Math.Max(high, ranges[^1].High));
             else ranges.Add((low, high));
         }
-        var others = sets.Where(s => s.bitmap is not null).ToArray();
+        var others = sets.Where(s => s.rule is not null).ToArray();
         var starts = ranges.Select(r => r.Low).ToArray();
         return new CodePointSet(c =>
         {
@@ -76,7 +87,7 @@ sealed class CodePointSet
     internal CodePointSet IgnoringCase()
     {
         var folded = new HashSet<int>();
-        var (first, last) = bitmap is null ? (low, Math.Min(high, 65535)) : (0, 65535);
+        var (first, last) = rule is null ? (low, Math.Min(high, 65535)) : (0, 65535);
         for (var c = first; c <= last; c++)
         {
             if (!Contains(c)) continue;

@@ -28,6 +28,7 @@ sealed class SentencePieceNormalizer(
         while (at < text.Length)
         {
             var part = Prefix(text, at, buffer, out var consumed);
+            Growth.Check(text.Length, result.Length + part.Length);
             at += consumed;
             if (afterSpace) part = part.TrimStart(' ');
             if (part.Length > 0)

@@ -10,6 +10,7 @@ namespace Compress.Formats.Tokenizers.SentencePiece;
 /// </remarks>
 sealed class SentencePieceTokenizer : Tokenizer
 {
+    readonly string file;
     readonly SentencePieceModel model;
     readonly SentencePieceNormalizer normalizer;
     readonly SentencePieceNormalizer? denormalizer;
@@ -22,7 +23,7 @@ sealed class SentencePieceTokenizer : Tokenizer
 
     internal SentencePieceTokenizer(string file, SentencePieceModel model)
     {
-        this.model = model;
+        (this.file, this.model) = (file, model);
         for (var id = 0; id < model.Pieces.Count; id++)
         {
             var piece = model.Pieces[id];
@@ -65,7 +66,7 @@ sealed class SentencePieceTokenizer : Tokenizer
     public override void Encode(string text, List<int> output, bool addSpecialTokens = true)
     {
         if (addSpecialTokens && addBos) output.Add(BosId!.Value);
-        var normalized = normalizer.Normalize(UnicodeText.WellFormed(text));
+        var normalized = Normalized(normalizer, UnicodeText.WellFormed(text));
         var afterUnknown = false;
         foreach (var (start, length, id) in segmenter.Segment(normalized))
         {
@@ -114,7 +115,19 @@ sealed class SentencePieceTokenizer : Tokenizer
             }
         }
         Flush(bytes, text);
-        return denormalizer is null ? text.ToString() : denormalizer.Normalize(text.ToString());
+        return denormalizer is null ? text.ToString() : Normalized(denormalizer, text.ToString());
+    }
+
+    string Normalized(SentencePieceNormalizer rules, string text)
+    {
+        try
+        {
+            return rules.Normalize(text);
+        }
+        catch (FormatException e)
+        {
+            throw new ModelFileException(file, $"{e.Message}.", inner: e);
+        }
     }
 
     // SentencePiece gives one U+FFFD for every byte that is part of no character.
