@@ -1,3 +1,4 @@
+using Compress.Formats.Checkpoints;
 using Parquet;
 using Parquet.Schema;
 
@@ -11,6 +12,12 @@ internal static class ParquetDocuments
 
     public static IEnumerable<string> Read(string path, TextDatasetOptions options)
     {
+        using var file = MappedFile.Open(path);
+        Guarded(path, () =>
+        {
+            ParquetStructure.CheckFooter(file);
+            return Task.FromResult(true);
+        });
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         var reader = Guarded(path, () => ParquetReader.CreateAsync(stream, new ParquetOptions { TreatByteArrayAsString = true }));
         try
@@ -18,7 +25,7 @@ internal static class ParquetDocuments
             var column = FindColumn(path, Guarded(path, () => Task.FromResult(reader.Schema)), options.Field ?? "text");
             for (var group = 0; group < reader.RowGroupCount; group++)
             {
-                foreach (var text in ReadGroup(path, reader, group, column))
+                foreach (var text in ReadGroup(file, reader, group, column))
                 {
                     if (text is null) continue;
                     if (text.Length > options.MaximumLength)
@@ -42,16 +49,18 @@ internal static class ParquetDocuments
             names.Count == 0 ? "It has no columns of strings." : $"It has {string.Join(", ", names.Take(10).Select(Suggestion.Shorten))}.");
     }
 
-    static string?[] ReadGroup(string path, ParquetReader reader, int index, DataField column) => Guarded(path, async () =>
+    static string?[] ReadGroup(MappedFile file, ParquetReader reader, int index, DataField column) => Guarded(file.Path, async () =>
     {
         using var group = reader.OpenRowGroupReader(index);
-        var bytes = group.GetMetadata(column)?.MetaData?.TotalUncompressedSize ?? 0;
-        if (group.RowCount is < 0 or > MostRowsInGroup || bytes is < 0 or > MostBytesInGroup)
+        var chunk = group.GetMetadata(column)?.MetaData ?? throw new InvalidDataException($"row group {index} lacks the column");
+        if (group.RowCount is < 0 or > MostRowsInGroup || chunk.TotalUncompressedSize is < 0 or > MostBytesInGroup)
         {
             throw new ModelFileException(
-                path, $"row group {index} has {group.RowCount} rows and {bytes} bytes of text; at most {MostRowsInGroup} rows and "
-                + $"{MostBytesInGroup} bytes are read.", "Write it with smaller row groups.");
+                file.Path, $"row group {index} has {group.RowCount} rows and {chunk.TotalUncompressedSize} bytes of text; at most "
+                + $"{MostRowsInGroup} rows and {MostBytesInGroup} bytes are read.", "Write it with smaller row groups.");
         }
+        var begin = chunk.DictionaryPageOffset is { } dictionary and > 0 ? Math.Min(dictionary, chunk.DataPageOffset) : chunk.DataPageOffset;
+        ParquetStructure.CheckPages(file, begin, chunk.TotalCompressedSize, group.RowCount);
         var texts = new string?[group.RowCount];
         await group.ReadAsync(column, texts.AsMemory()!).ConfigureAwait(false);
         return texts;

@@ -138,6 +138,46 @@ public sealed class TextDatasetTests : IDisposable
     }
 
     [Fact]
+    public async Task Damaged_parquet_files_are_file_errors()
+    {
+        await using (var stream = File.Create(folder.At("a.parquet")))
+        {
+            await ParquetSerializer.SerializeAsync(Enumerable.Range(0, 20).Select(i => new Row { text = $"row {i}", other = "o" }), stream);
+        }
+        var whole = File.ReadAllBytes(folder.At("a.parquet"));
+        var random = new Random(2);
+        var refused = 0;
+        for (var round = 0; round < 400; round++)
+        {
+            var bytes = (byte[])whole.Clone();
+            bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            folder.Write("b.parquet", round % 3 == 0 ? bytes[..random.Next(bytes.Length)] : bytes);
+            try
+            {
+                _ = TextDataset.Open(folder.At("b.parquet")).Count();
+            }
+            catch (ModelFileException)
+            {
+                refused++;
+            }
+        }
+        Assert.InRange(refused, 150, 399);
+    }
+
+    [Theory]
+    [InlineData(0x1C, "field 1")]
+    [InlineData(0xFC, "nested too deeply")]
+    [InlineData(0xF9, "nested too deeply")]
+    public void Parquet_metadata_cannot_overflow_the_stack(int first, string problem)
+    {
+        // A field of structs in structs, or of lists in lists (0x19 is a list of one list), a hundred thousand deep.
+        byte[] footer = [(byte)first, .. Enumerable.Repeat((byte)(first == 0xF9 ? 0x19 : 0x1C), 100_000)];
+        folder.Write("a.parquet", [.. "PAR1"u8, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8]);
+        var e = Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("a.parquet")).Count());
+        Assert.Contains(problem, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Folders_give_all_their_files_and_unknown_types_are_named()
     {
         folder.Write("d/2.jsonl", """{"text":"c"}""");
