@@ -3,6 +3,7 @@ using Compress.Core.Pipeline;
 using Compress.Core.Recipes;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 
 namespace Compress.Cli.Reports;
 
@@ -47,20 +48,20 @@ internal sealed record PlanReport(
     {
         var actions = new List<string>();
         double? sparsity = null;
-        SiteOutlook? quantized = null;
+        QuantizationScheme? encoding = null;
         for (var i = 0; i < methods.Count; i++)
         {
             if (!selected[i].Contains(site.Shape.Name)) continue;
             var outlook = methods[i].Outlook(site.Shape);
             sparsity = outlook.Sparsity ?? (recipe.Stages[i].KeepSparsity ? sparsity : null);
-            if (outlook.Bits is not null) quantized = outlook;
+            encoding = outlook.Encoding ?? encoding;
             actions.Add(SitePlan.Describe(recipe.Stages[i], outlook));
         }
         var elements = (long)site.Shape.OutFeatures * site.Shape.InFeatures;
         var before = elements * info.Type.Bits() / 8;
         return new SitePlan(
-            site.Shape.Name, info.Name, site.Shape.OutFeatures, site.Shape.InFeatures, actions, sparsity, quantized?.Bits, before,
-            quantized is { } q ? SitePlan.Encoded(site.Shape, q) : before);
+            site.Shape.Name, info.Name, site.Shape.OutFeatures, site.Shape.InFeatures, actions, sparsity, encoding?.Bits, before,
+            encoding is null ? before : SitePlan.Encoded(site.Shape, encoding));
     }
 
     private static long Tokens(Recipe recipe, ModelSpec spec) => recipe.Calibration is { } c
@@ -110,18 +111,16 @@ internal sealed record StagePlan(string Stage, string Method, int Sites, bool Ca
 /// <param name="Sparsity">Share of zeros at the end, where it is known beforehand.</param>
 /// <param name="Bits">Bits of a code at the end, where it is quantized.</param>
 /// <param name="BytesBefore">Bytes as stored now.</param>
-/// <param name="BytesAfter">Bytes of the final encoding: codes, 16-bit scales, and zero points where there are any.</param>
+/// <param name="BytesAfter">Bytes of the final encoding: codes, scales, and zero points and group indices where there are any.</param>
 internal sealed record SitePlan(
     string Site, string Tensor, int Rows, int Columns, IReadOnlyList<string> Actions, double? Sparsity, int? Bits, long BytesBefore, long BytesAfter)
 {
-    private const int ScaleBits = 16;
-
     /// <summary>Bytes of a quantized site.</summary>
-    public static long Encoded(SiteShape shape, SiteOutlook outlook)
+    public static long Encoded(SiteShape shape, QuantizationScheme scheme)
     {
-        var group = outlook.GroupSize ?? shape.InFeatures;
-        var groups = (long)shape.OutFeatures * ((shape.InFeatures + group - 1) / group);
-        var bits = ((long)shape.OutFeatures * shape.InFeatures * outlook.Bits!.Value) + (groups * (ScaleBits + (outlook.Symmetric ? 0 : outlook.Bits.Value)));
+        var groups = (long)shape.OutFeatures * scheme.Groups(shape.InFeatures);
+        var bits = ((long)shape.OutFeatures * shape.InFeatures * scheme.Bits)
+            + (groups * (scheme.ScaleType.Bits() + (scheme.Symmetric ? 0 : scheme.Bits))) + (scheme.ActivationOrder ? 32L * shape.InFeatures : 0);
         return (bits + 7) / 8;
     }
 
@@ -130,8 +129,8 @@ internal sealed record SitePlan(
     {
         var name = $"{RecordShape.SnakeCase(stage.Method.Attribute.Kind.ToString())} {stage.Method.Attribute.Name}";
         if (outlook.Sparsity is { } sparsity) name += FormattableString.Invariant($" {100 * sparsity:0.#} %");
-        if (outlook.Bits is { } bits) name += FormattableString.Invariant($" {bits} bits");
-        if (outlook.GroupSize is { } group) name += FormattableString.Invariant($", groups of {group}");
+        if (outlook.Encoding is { } encoding) name += FormattableString.Invariant($" {encoding.Bits} bits");
+        if (outlook.Encoding?.GroupSize is { } group) name += FormattableString.Invariant($", groups of {group}");
         return name;
     }
 }

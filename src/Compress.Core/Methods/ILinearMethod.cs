@@ -53,10 +53,8 @@ public readonly record struct SiteShape(string Name, SiteRole Role, int OutFeatu
 
 /// <summary>What a method is going to make of a site.</summary>
 /// <param name="Sparsity">Share of zeros, or null where the method sets none or it depends on the weights.</param>
-/// <param name="Bits">Bits of a code, or null where the weight stays dense.</param>
-/// <param name="GroupSize">Columns that share a scale; null for one scale a row.</param>
-/// <param name="Symmetric">True where no zero points are stored.</param>
-public readonly record struct SiteOutlook(double? Sparsity = null, int? Bits = null, int? GroupSize = null, bool Symmetric = true);
+/// <param name="Encoding">How the weight is quantized, or null where it stays dense.</param>
+public readonly record struct SiteOutlook(double? Sparsity = null, QuantizationScheme? Encoding = null);
 
 /// <summary>A site as a method sees it.</summary>
 /// <param name="Name">Site name.</param>

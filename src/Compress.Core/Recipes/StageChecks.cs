@@ -4,6 +4,7 @@ using Compress.Core.Methods;
 using Compress.Core.Pipeline;
 using Compress.Formats;
 using Compress.Formats.Architectures;
+using Compress.Formats.Encodings;
 
 namespace Compress.Core.Recipes;
 
@@ -21,6 +22,7 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
     public IReadOnlyList<RecipeProblem> Problems()
     {
         var quantized = new Dictionary<string, int>(StringComparer.Ordinal);
+        var encodings = new List<(SiteShape Site, QuantizationScheme Scheme)>();
         for (var i = 0; i < recipe.Value.Stages.Count; i++)
         {
             var stage = recipe.Value.Stages[i];
@@ -32,7 +34,10 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
                 Report(path + ".ignore", "leaves no site for this stage.", "Ignore fewer sites, or leave the stage out.");
             CheckFit(stage, selected, path);
             CheckOrder(stage, i, selected, quantized, path);
+            var method = stage.Method.Create(stage.Options);
+            encodings.AddRange(selected.Select(s => (s.Shape, method.Outlook(s.Shape).Encoding)).Where(s => s.Encoding is not null)!);
         }
+        CheckExports(encodings);
         return problems;
     }
 
@@ -91,6 +96,20 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         }
         if (stage.Method.Attribute.Kind != StageKind.Quantize) return;
         foreach (var site in selected) quantized.TryAdd(site.Shape.Name, index);
+    }
+
+    private void CheckExports(List<(SiteShape Site, QuantizationScheme Scheme)> encodings)
+    {
+        foreach (var (i, export) in recipe.Value.Export.Index().Where(e => e.Item.Format == "compressed-tensors"))
+        {
+            var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}.format");
+            if (encodings.Count == 0) Report(path, "compressed-tensors packs quantized weights, and no stage quantizes.", "Use hf.");
+            foreach (var group in encodings.Select(e => (e.Site.Name, Problem: CompressedTensors.Unfit(e.Site.InFeatures, e.Scheme)))
+                .Where(e => e.Problem is not null).GroupBy(e => e.Problem!))
+            {
+                Report(path, $"{Names([.. group.Select(e => e.Name)])}: {group.Key}", "Choose another group_size or format.");
+            }
+        }
     }
 
     private static string Names(List<string> names) => names.Count <= MostNamesShown

@@ -1,5 +1,6 @@
 using Compress.Core.Methods;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 
 namespace Compress.Quant.Grids;
 
@@ -72,7 +73,13 @@ public record AffineOptions
     };
 
     /// <summary>What a site will look like.</summary>
-    internal SiteOutlook Outlook => new(Bits: Bits, GroupSize: GroupSize == -1 ? null : GroupSize, Symmetric: Symmetric);
+    /// <param name="site">The site.</param>
+    /// <param name="permuted">True where groups of columns follow an order of their own.</param>
+    internal SiteOutlook Outlook(SiteShape site, bool permuted = false)
+    {
+        var oneGroup = GroupColumns(site.InFeatures) >= site.InFeatures;
+        return new SiteOutlook(Encoding: new QuantizationScheme(Bits, oneGroup ? null : GroupSize, Symmetric, permuted && !oneGroup, StoredScale));
+    }
 
     /// <summary>What does not fit, with the remedy; null where all is well.</summary>
     internal string? Unfit(SiteShape site)

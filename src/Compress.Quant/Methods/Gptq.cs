@@ -56,7 +56,8 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
     public string? Unfit(SiteShape site) => options.Unfit(site);
 
     /// <inheritdoc/>
-    public SiteOutlook Outlook(SiteShape site) => options.Outlook;
+    public SiteOutlook Outlook(SiteShape site) =>
+        options.Outlook(site, permuted: options is { ActivationOrder: true, StaticGroups: false });
 
     /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)

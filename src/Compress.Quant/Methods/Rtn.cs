@@ -32,7 +32,7 @@ public sealed class Rtn(Rtn.Options options) : ILinearMethod
         : options.Unfit(site);
 
     /// <inheritdoc/>
-    public SiteOutlook Outlook(SiteShape site) => options.Outlook;
+    public SiteOutlook Outlook(SiteShape site) => options.Outlook(site);
 
     /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)

@@ -50,7 +50,7 @@ public sealed class PlainRtn(PlainRtn.Options options) : ILinearMethod
 
     public Needs Needs => options.Calibrated ? Needs.Of<Hessian>() : Needs.Nothing;
 
-    public SiteOutlook Outlook(SiteShape site) => new(Bits: 4, GroupSize: options.GroupSize);
+    public SiteOutlook Outlook(SiteShape site) => new(Encoding: new QuantizationScheme(4, options.GroupSize, true, false, ElementType.F16));
 
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)
     {

@@ -93,6 +93,17 @@ public sealed class RecipeValidatorTests
             """));
 
     [Fact]
+    public void A_format_that_cannot_express_the_result_is_refused()
+    {
+        const string Export = "\nexport: [{ format: compressed-tensors, to: x }]";
+        Assert.Equal("r.yaml:2:20: export.0.format: compressed-tensors packs quantized weights, and no stage quantizes. Use hf.",
+            Assert.Single(Against("model: m" + Export)));
+        Assert.Contains("compressed-tensors needs groups that divide the 64 columns; 36 does not.",
+            Against("model: m\nstages: [{ quantize: { method: rtn } }]" + Export)[0]);
+        Assert.Empty(Against("model: m\nstages: [{ quantize: { method: gptq, group_size: 32 } }]" + Export));
+    }
+
+    [Fact]
     public void Divergence_needs_tokens() => Assert.Contains(
         "evaluate.0.divergence: divergence is measured over the tokens of a perplexity entry", Without("model: .\nevaluate: [{ divergence: }]")[0]);
 }

@@ -1,6 +1,8 @@
 using Compress.Core.Methods;
 using Compress.Core.Recipes;
 using Compress.Core.Statistics;
+using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 
 namespace Compress.Core.Tests.Recipes;
 
@@ -59,6 +61,9 @@ public sealed class TestGptq(TestGptq.Options options) : ILinearMethod
     public string? Unfit(SiteShape site) => options.GroupSize is { } g && site.InFeatures % g != 0
         ? $"group_size {g} does not divide its {site.InFeatures} columns." : null;
 
+    public SiteOutlook Outlook(SiteShape site) =>
+        new(Encoding: new QuantizationScheme(options.Bits, options.GroupSize, Symmetric: true, ActivationOrder: false, ElementType.F16));
+
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log) => TestMethods.Copy(site);
 }
 
@@ -72,9 +77,10 @@ public sealed class TestRtn(TestRtn.Options options) : ILinearMethod
 
     }
 
-    public Options Given => options;
-
     public Needs Needs => Needs.Nothing;
+
+    public SiteOutlook Outlook(SiteShape site) =>
+        new(Encoding: new QuantizationScheme(options.Bits, 36, Symmetric: true, ActivationOrder: false, ElementType.F16));
 
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log) => TestMethods.Copy(site);
 }
