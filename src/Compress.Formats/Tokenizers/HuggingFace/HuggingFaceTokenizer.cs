@@ -1,6 +1,11 @@
 namespace Compress.Formats.Tokenizers.HuggingFace;
 
 /// <summary>The pipeline of a <c>tokenizer.json</c>: added tokens, normalizer, pre-tokenizer, model, post-processor; decoder back.</summary>
+/// <remarks>
+/// Two deliberate differences from version 0.23 of the library. Decoding shows an added token as the file writes it and leaves out every
+/// special one; the library normalizes tokens marked <c>normalized</c> first, which garbles some and lets Llama 2's <c>&lt;s&gt;</c>
+/// through. And marks that Unicode gained after the library's tables (its versions 9 to 14) are marks here too.
+/// </remarks>
 sealed class HuggingFaceTokenizer : Tokenizer
 {
     static readonly string[] BosNames = ["<|bos|>", "<bos>", "<s>", "<|begin_of_text|>", "<|startoftext|>"];
