@@ -64,7 +64,7 @@ internal sealed class CommandSession(TextWriter output, TextWriter error, bool j
     /// <returns>The exit code.</returns>
     public int Fail(int code, string message, IReadOnlyList<RecipeProblem>? problems = null)
     {
-        Error.WriteLine(problems is null ? $"compress: {message}" : message);
+        Error.WriteLine(Printable.Of(problems is null ? $"compress: {message}" : message));
         if (!Json) return code;
         var document = new JsonObject { ["error"] = new JsonObject { ["code"] = code, ["message"] = message } };
         if (problems is not null) document["error"]!["problems"] = ToJson(problems);

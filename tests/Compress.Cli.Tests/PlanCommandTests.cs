@@ -48,12 +48,14 @@ public sealed class PlanCommandTests : IDisposable
     [InlineData("model: [1, 2", "is not valid YAML")]
     [InlineData("", "is empty")]
     [InlineData("mdoel: x", "Did you mean 'model'?")]
+    [InlineData("\"\\e[31mx\": 1", "unknown key")]
     public async Task A_broken_recipe_is_explained_without_a_stack_trace(string text, string message)
     {
         var result = await Cli.RunAsync("plan", tiny.Write("b.yaml", text));
         Assert.Equal(ExitCode.RecipeWrong, result.Code);
         Assert.Contains(message, result.Error);
         Assert.DoesNotContain("   at ", result.Error);
+        Assert.DoesNotContain('\u001b', result.Error);
         Assert.Empty(result.Output);
     }
 

@@ -18,15 +18,20 @@ internal static class ConvertCommand
         var command = new ExampleCommand("convert", "Writes a model in another format without changing a weight.",
             "convert stories15M.bin models/stories15M --format hf")
         { from, to, format, overwrite };
-        host.Attach(command, (parsed, session) => Task.FromResult(
-            Convert(session, parsed.GetValue(from)!, parsed.GetValue(to)!, parsed.GetValue(overwrite))));
+        host.Attach(command, (parsed, session) =>
+            ConvertAsync(session, parsed.GetValue(from)!, parsed.GetValue(to)!, parsed.GetValue(overwrite)));
         return command;
     }
 
-    private static int Convert(CommandSession session, string from, string to, bool overwrite)
+    private static async Task<int> ConvertAsync(CommandSession session, string from, string to, bool overwrite)
     {
         using var model = ModelFolder.Open(from);
-        HuggingFaceFolderWriter.Copy(model, to, new FolderWriterOptions { Overwrite = overwrite });
+        await session.ShowProgressAsync(progress => Task.Run(() =>
+        {
+            using var bytes = new ByteProgress(progress, $"write {to}", model.Tensors.Tensors.Values.Sum(t => t.ByteCount), session.Cancellation);
+            HuggingFaceFolderWriter.Copy(model, to, new FolderWriterOptions { Overwrite = overwrite }, bytes.Add);
+            return true;
+        }));
         var files = new DirectoryInfo(to).EnumerateFiles().Select(f => new { f.Name, Bytes = f.Length }).OrderBy(f => f.Name, StringComparer.Ordinal).ToList();
         return session.Write(new { folder = to, format = "hf", bytes = files.Sum(f => f.Bytes), files }, text =>
         {

@@ -18,11 +18,17 @@ internal static class InspectCommand
         var command = new ExampleCommand("inspect", "Shows a model's configuration, tensors by type, and sites.",
             "inspect models/embedded", "inspect models/embedded --sites --sparsity")
         { model, sites, sparsity };
-        host.Attach(command, (parsed, session) =>
+        host.Attach(command, async (parsed, session) =>
         {
             using var folder = ModelFolder.Open(parsed.GetValue(model)!);
-            var report = ModelReport.Of(folder, parsed.GetValue(sparsity), session.Cancellation);
-            return Task.FromResult(session.Write(report, text => Write(text, report, parsed.GetValue(sites))));
+            var report = parsed.GetValue(sparsity)
+                ? await session.ShowProgressAsync(progress => Task.Run(() =>
+                {
+                    using var bytes = new ByteProgress(progress, "count zeros", ModelReport.SiteBytes(folder), session.Cancellation);
+                    return ModelReport.Of(folder, bytes.Add);
+                }))
+                : ModelReport.Of(folder);
+            return session.Write(report, text => Write(text, report, parsed.GetValue(sites)));
         });
         return command;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Compress.Cli.Terminal;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 
@@ -30,16 +31,22 @@ internal static class SynthesizeCommand
         var command = new ExampleCommand("synthesize", "Writes a model of a given shape with random weights, to measure time and memory with.",
             "synthesize out/big --config benchmarks/llama-1.1b.json --tokenizer models/embedded")
         { target, config, type, seed, tokenizer };
-        host.Attach(command, (parsed, session) =>
+        host.Attach(command, async (parsed, session) =>
         {
             var model = SyntheticModel.Open(parsed.GetRequiredValue(config));
             var folder = parsed.GetRequiredValue(target);
             using var support = parsed.GetValue(tokenizer) is { } path ? ModelFolder.Open(path) : null;
-            SyntheticCheckpoint.Write(folder, model, parsed.GetValue(type), parsed.GetValue(seed), support);
             var parameters = SpecTensors.Expected(model.Spec).Sum(t => t.Shape.Aggregate(1L, (product, size) => product * size));
-            return Task.FromResult(session.Write(
+            await session.ShowProgressAsync(progress => Task.Run(() =>
+            {
+                var element = parsed.GetValue(type);
+                using var bytes = new ByteProgress(progress, $"write {folder}", parameters * element.Bits() / 8, session.Cancellation);
+                SyntheticCheckpoint.Write(folder, model, element, parsed.GetValue(seed), support, bytes.Add);
+                return true;
+            }));
+            return session.Write(
                 new { folder, parameters },
-                text => text.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{folder}: {parameters:N0} random parameters"))));
+                text => text.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{folder}: {parameters:N0} random parameters")));
         });
         return command;
     }

@@ -30,20 +30,19 @@ internal sealed record ModelReport(
 
     /// <summary>Looks at a model.</summary>
     /// <param name="model">The open model.</param>
-    /// <param name="sparsity">True to read every site and count its zeros.</param>
-    /// <param name="cancellation">Stops between sites.</param>
-    public static ModelReport Of(ModelFolder model, bool sparsity, CancellationToken cancellation)
+    /// <param name="counted">Set to read every site and count its zeros; called with each tensor that was read.</param>
+    public static ModelReport Of(ModelFolder model, Action<TensorInfo>? counted = null)
     {
         var (spec, tensors) = (model.Spec, model.Tensors.Tensors.Values.ToList());
         var first = spec.Blocks.Length > 0 ? spec.Blocks[0] : null;
         var sites = new List<SiteEntry>();
         foreach (var site in SiteSelection.All(spec))
         {
-            cancellation.ThrowIfCancellationRequested();
             var info = model.Tensors.Tensors[site.Spec.Weight.Tensor];
             sites.Add(new SiteEntry(
                 site.Shape.Name, RecordShape.SnakeCase(site.Shape.Role.ToString()), site.Shape.OutFeatures, site.Shape.InFeatures,
-                info.Name, info.Type.ToString(), sparsity ? Share(model.Tensors, info) : null));
+                info.Name, info.Type.ToString(), counted is null ? null : Share(model.Tensors, info)));
+            counted?.Invoke(info);
         }
         var (parameters, bytes) = (tensors.Sum(t => t.ElementCount), tensors.Sum(t => t.ByteCount));
         return new ModelReport(
@@ -54,11 +53,18 @@ internal sealed record ModelReport(
                 g.Key.ToString(), g.Count(), g.Sum(t => t.ElementCount), g.Sum(t => t.ByteCount)))],
             sites)
         {
-            Zeros = sparsity ? sites.Where(IsInBlock).Sum(s => s.Zeros!.Value * s.Rows * s.Columns) / Math.Max(1, sites.Where(IsInBlock).Sum(s => (double)s.Rows * s.Columns)) : null,
+            Zeros = counted is null ? null : ZerosInBlocks(sites),
         };
     }
 
-    private static bool IsInBlock(SiteEntry site) => site.Role is not ("head" or "embedding");
+    /// <summary>Bytes that counting zeros reads.</summary>
+    public static long SiteBytes(ModelFolder model) => SiteSelection.All(model.Spec).Sum(s => model.Tensors.Tensors[s.Spec.Weight.Tensor].ByteCount);
+
+    private static double ZerosInBlocks(List<SiteEntry> sites)
+    {
+        var inBlocks = sites.Where(s => s.Role is not ("head" or "embedding")).ToList();
+        return inBlocks.Sum(s => s.Zeros!.Value * s.Rows * s.Columns) / Math.Max(1, inBlocks.Sum(s => (double)s.Rows * s.Columns));
+    }
 
     private static double? Share(ITensorSource source, TensorInfo info)
     {

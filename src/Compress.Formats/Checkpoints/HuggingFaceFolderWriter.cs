@@ -74,15 +74,21 @@ public sealed class HuggingFaceFolderWriter : IDisposable
     /// <param name="source">The model.</param>
     /// <param name="target">The folder.</param>
     /// <param name="options">Shard size and whether foreign folders are replaced; null for the defaults.</param>
+    /// <param name="written">Called after each tensor; what it throws ends the copy and leaves nothing behind.</param>
     /// <exception cref="ModelFileException">The model's architecture is unknown, or the folder cannot be written.</exception>
-    public static void Copy(ModelFolder source, string target, FolderWriterOptions? options = null)
+    public static void Copy(ModelFolder source, string target, FolderWriterOptions? options = null, Action<TensorInfo>? written = null)
     {
         var head = source.Spec.Head;
         var tied = head.Tied && head.Linear.Weight.Tensor != $"{head.Linear.Name}.weight" ? $"{head.Linear.Name}.weight" : null;
         TensorInfo[] tensors = [.. source.Tensors.Tensors.Values.Where(t => t.Name != tied)];
         using var writer = Create(target, source.Config, tensors, options);
         writer.CopySupportFiles(source);
-        foreach (var tensor in tensors) writer.Write(tensor.Name, source.Tensors.Open(tensor.Name));
+        foreach (var tensor in tensors)
+        {
+            writer.Write(tensor.Name, source.Tensors.Open(tensor.Name));
+            source.Tensors.Release(tensor.Name);
+            written?.Invoke(tensor);
+        }
         writer.Complete();
     }
 

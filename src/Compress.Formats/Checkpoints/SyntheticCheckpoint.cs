@@ -28,9 +28,11 @@ public static class SyntheticCheckpoint
     /// <param name="type">Type of every tensor: F32, F16 or BF16.</param>
     /// <param name="seed">Seed of the weights.</param>
     /// <param name="tokenizer">A model whose tokenizer files are copied along, or null.</param>
+    /// <param name="written">Called after each tensor; what it throws ends the work and leaves nothing behind.</param>
     /// <exception cref="ArgumentOutOfRangeException">The type is not one of the three.</exception>
     /// <exception cref="ModelFileException">The folder cannot be written.</exception>
-    public static void Write(string target, SyntheticModel model, ElementType type, int seed, ModelFolder? tokenizer = null)
+    public static void Write(
+        string target, SyntheticModel model, ElementType type, int seed, ModelFolder? tokenizer = null, Action<TensorInfo>? written = null)
     {
         var scalesAreStoredLessOne = model.Spec.FinalNorm is { WeightOffset: not 0 };
         TensorInfo[] tensors = [.. SpecTensors.Expected(model.Spec).Select(t => TensorInfo.Of(t.Name, type, t.Shape.AsSpan()))];
@@ -50,6 +52,7 @@ public static class SyntheticCheckpoint
                 if (matrix) FillRandom(part, table, ref state);
                 writer.Write(tensor.Name, part);
             }
+            written?.Invoke(tensor);
         }
         writer.Complete();
     }
