@@ -35,7 +35,8 @@ public sealed partial class AtomicFolder : IDisposable
     public static AtomicFolder Create(string target)
     {
         target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
-        if (File.Exists(target)) throw new ModelFileException(target, "a file has the name of the folder to write.", "Choose another name.");
+        if (File.Exists(target))
+            throw new ModelFileException(target, "a file has the name of the folder to write.", "Choose another name.");
         try
         {
             var old = target + OldSuffix;

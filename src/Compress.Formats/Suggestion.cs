@@ -5,7 +5,8 @@ public static class Suggestion
 {
     const int LongestCompared = 200;
 
-    /// <summary>The names nearest to <paramref name="wanted"/> by edit distance (insert, delete, replace; case ignored), best first.</summary>
+    /// <summary>The names nearest to <paramref name="wanted"/> by edit distance (insert, delete, replace; case ignored), best
+    /// first.</summary>
     /// <param name="wanted">The name that was not found.</param>
     /// <param name="names">The names that exist.</param>
     /// <param name="count">At most so many.</param>

@@ -22,7 +22,8 @@ public sealed class InMemoryTensors : ITensorSource
     public InMemoryTensors Add(string name, ElementType type, ReadOnlySpan<byte> bytes, params long[] shape)
     {
         var info = TensorInfo.Of(name, type, shape);
-        if (info.ByteCount != bytes.Length) throw new ArgumentException($"{name}: {bytes.Length} bytes do not fill {info.ShapeText}", nameof(bytes));
+        if (info.ByteCount != bytes.Length)
+            throw new ArgumentException($"{name}: {bytes.Length} bytes do not fill {info.ShapeText}", nameof(bytes));
         var memory = new NativeTensorMemory(bytes.Length);
         bytes.CopyTo(memory.Bytes(0, bytes.Length));
         tensors.Add(name, info);

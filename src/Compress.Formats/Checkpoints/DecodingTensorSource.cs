@@ -86,14 +86,16 @@ public sealed class DecodingTensorSource : ITensorSource
         var groupSize = config.Integer("group_size", -1, MaximumGroupSize);
         if (groupSize == 0) throw config.Wrong("group_size", "is 0.");
         var format = config.OptionalString("checkpoint_format") ?? "gptq";
-        if (format is not ("gptq" or "gptq_v2")) throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
+        if (format is not ("gptq" or "gptq_v2"))
+            throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
         int? size = groupSize < 0 ? null : groupSize;
         Add(GptqFormat.PackedPart, GptqFormat.Parts, module => (
             GptqFormat.Shape(source, file, module, bits),
             () => GptqFormat.Read(source, file, module, bits, size, format == "gptq" ? 1 : 2)));
     }
 
-    /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref name="packedPart"/>.</summary>
+    /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref
+    /// name="packedPart"/>.</summary>
     void Add(
         string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, Func<GroupQuantizedWeight> Read)> open)
     {
@@ -105,7 +107,8 @@ public sealed class DecodingTensorSource : ITensorSource
             var dot = name.LastIndexOf('.');
             if (dot < 0 || !modules.Contains(name[..dot]) || !parts.Contains(name[(dot + 1)..]))
             {
-                if (!tensors.TryAdd(name, info)) throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(name)}\" is stored packed and dense.");
+                if (!tensors.TryAdd(name, info))
+                    throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(name)}\" is stored packed and dense.");
                 continue;
             }
             if (name[(dot + 1)..] != packedPart) continue;

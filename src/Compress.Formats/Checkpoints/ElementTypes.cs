@@ -55,6 +55,7 @@ public static class ElementTypes
             ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
             bits = checked(bits * size);
         }
-        return bits % 8 == 0 ? bits / 8 : throw new ArgumentException($"{type} elements of this shape do not fill whole bytes", nameof(shape));
+        return bits % 8 == 0 ? bits / 8 : throw new ArgumentException(
+            $"{type} elements of this shape do not fill whole bytes", nameof(shape));
     }
 }

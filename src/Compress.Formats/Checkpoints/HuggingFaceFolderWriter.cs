@@ -217,7 +217,8 @@ public sealed class HuggingFaceFolderWriter : IDisposable
         if (names.Count == 0) return;
         const string Remedy = "Choose another folder, remove this one, or ask for it to be overwritten.";
         if (names.Find(n => !MayBeOurs(n)) is { } other)
-            throw new ModelFileException(target, $"the folder exists and holds {Suggestion.Shorten(other)}, which was not exported to it.", Remedy);
+            throw new ModelFileException(
+                target, $"the folder exists and holds {Suggestion.Shorten(other)}, which was not exported to it.", Remedy);
         var weights = names.Find(n => n.EndsWith(".safetensors", StringComparison.Ordinal));
         if (weights is null || !HasOurMark(Path.Combine(target, weights)))
             throw new ModelFileException(target, "the folder exists and was not written by Compress.", Remedy);

@@ -29,13 +29,18 @@ internal static class JsonFile
         }
         catch (InvalidOperationException e)
         {
-            throw new ModelFileException(path, "it has a string that is not valid Unicode.", "The file is damaged; fetch or write it again.", e);
+            throw new ModelFileException(
+                path, "it has a string that is not valid Unicode.", "The file is damaged; fetch or write it again.", e);
         }
         catch (JsonException e)
         {
-            var problem = e.Message.Contains("uplicate", StringComparison.Ordinal) ? "it has a name that appears twice" : "it is not valid JSON";
+            // The reader has no other sign for a repeated name than its message.
+            var repeated = e.Message.Contains("uplicate", StringComparison.Ordinal);
             throw new ModelFileException(
-                path, $"{problem} (line {e.LineNumber + 1}, byte {e.BytePositionInLine}).", "The file is damaged; fetch or write it again.", e);
+                path,
+                $"{(repeated ? "a name appears twice" : "it is not valid JSON")} (line {e.LineNumber + 1}, byte {e.BytePositionInLine}).",
+                "The file is damaged; fetch or write it again.",
+                e);
         }
     }
 

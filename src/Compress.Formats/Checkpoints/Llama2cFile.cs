@@ -43,7 +43,8 @@ public sealed class Llama2cFile : ITensorSource
         try
         {
             var header = Llama2cHeader.Read(file.Bytes(0, (int)Math.Min(file.Length, 256)), out var problem)
-                ?? throw new ModelFileException(path, $"not a llama2.c model: {problem}", "Give a folder with config.json and model.safetensors.");
+                ?? throw new ModelFileException(
+                    path, $"not a llama2.c model: {problem}", "Give a folder with config.json and model.safetensors.");
             var result = new Llama2cFile(file, header);
             result.PlaceAll();
             return result;
@@ -121,7 +122,8 @@ public sealed class Llama2cFile : ITensorSource
             if (!(scale >= 0 && float.IsFinite(scale)))
             {
                 throw new ModelFileException(
-                    Path, $"tensor {info.Name} has the scale {scale:R}; the file is damaged, or of an early exporter that stored scales last.",
+                    Path,
+                    $"tensor {info.Name} has the scale {scale:R}; the file is damaged, or of an early exporter that stored scales last.",
                     "Export it again with llama2.c's present export.py.");
             }
             for (; i < end; i++) target[i] = codes[i] * scale;

@@ -1,6 +1,7 @@
 namespace Compress.Formats.Checkpoints;
 
-/// <summary>The order of tensors in a llama2.c file, which has no directory of its own (export.py, legacy_export and version1_export).</summary>
+/// <summary>The order of tensors in a llama2.c file, which has no directory of its own (export.py, legacy_export and
+/// version1_export).</summary>
 internal static class Llama2cLayout
 {
     /// <summary>One stored tensor.</summary>

@@ -32,7 +32,8 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The file that <see cref="Config"/> was read from, for messages.</summary>
     public string ConfigFile { get; }
 
-    /// <summary>The <c>config.json</c>, without the <c>quantization_config</c> of a checkpoint that <see cref="Tensors"/> decodes.</summary>
+    /// <summary>The <c>config.json</c>, without the <c>quantization_config</c> of a checkpoint that <see cref="Tensors"/>
+    /// decodes.</summary>
     public JsonElement Config { get; }
 
     /// <summary>The <c>quantization_config</c> of a checkpoint that <see cref="Tensors"/> decodes; null for a dense one.</summary>

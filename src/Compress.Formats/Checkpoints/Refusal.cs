@@ -13,7 +13,8 @@ internal static class Refusal
         {
             if (names.Find(HasExtension(".gguf")) is { } gguf) return Gguf(Path.Combine(folder, gguf));
             if (names.Find(n => Llama2cFile.LooksLikeOne(Path.Combine(folder, n))) is { } llama && !hasConfig)
-                return new(folder, $"it has no config.json, but {llama} is a llama2.c model.", $"Open {Path.Combine(folder, llama)} itself.");
+                return new(folder, $"it has no config.json, but {llama} is a llama2.c model.",
+                    $"Open {Path.Combine(folder, llama)} itself.");
             if (names.Find(IsPickle) is { } pickle) return Pickle(Path.Combine(folder, pickle), folder);
             if (names.Count == 0) return new(folder, "the folder is empty.", "A model folder has config.json and model.safetensors.");
         }
@@ -30,7 +31,8 @@ internal static class Refusal
         if (HasExtension(".safetensors")(name) || name == "config.json")
             return new(path, "this is one file of a model.", "Give the folder that holds it.");
         if (IsPickle(name)) return Pickle(path, Path.GetDirectoryName(Path.GetFullPath(path))!);
-        return new(path, "this is not a model that can be read.", "Give a folder with config.json and model.safetensors, or a llama2.c .bin file.");
+        return new(path, "this is not a model that can be read.",
+            "Give a folder with config.json and model.safetensors, or a llama2.c .bin file.");
     }
 
     /// <summary>Whether a file begins like what torch.save writes: a zip archive, or a pickle with its next opcode.</summary>

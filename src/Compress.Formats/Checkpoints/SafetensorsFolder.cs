@@ -95,7 +95,8 @@ public sealed class SafetensorsFolder : ITensorSource
         {
             var path = ContainedPath.Of(Path, shard, index);
             if (!File.Exists(path))
-                throw new ModelFileException(index, $"it names the file {Suggestion.Shorten(shard)}, which is missing.", "Fetch that file.");
+                throw new ModelFileException(
+                    index, $"it names the file {Suggestion.Shorten(shard)}, which is missing.", "Fetch that file.");
             var file = SafetensorsFile.Map(path);
             files.Add(file);
             foreach (var (name, info) in file.Tensors)
@@ -105,7 +106,9 @@ public sealed class SafetensorsFolder : ITensorSource
                 if (expected != shard)
                 {
                     throw new ModelFileException(
-                        index, $"it places the tensor \"{Suggestion.Shorten(name)}\" in {Suggestion.Shorten(expected)}, but {shard} has it.", Mixed);
+                        index,
+                        $"it places the tensor \"{Suggestion.Shorten(name)}\" in {Suggestion.Shorten(expected)}, but {shard} has it.",
+                        Mixed);
                 }
                 tensors.Add(name, info);
                 owners.Add(name, file);
@@ -133,7 +136,8 @@ public sealed class SafetensorsFolder : ITensorSource
         foreach (var entry in map.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
-                throw new ModelFileException(index, $"\"{Suggestion.Shorten(entry.Name)}\" is not mapped to a file name.", "Fetch the index again.");
+                throw new ModelFileException(
+                    index, $"\"{Suggestion.Shorten(entry.Name)}\" is not mapped to a file name.", "Fetch the index again.");
             shardOf.Add(entry.Name, entry.Value.GetString()!);
         }
         return shardOf.Count > 0 ? shardOf : throw new ModelFileException(index, "its \"weight_map\" is empty.", "Fetch the index again.");

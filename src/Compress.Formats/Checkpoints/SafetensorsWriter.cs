@@ -86,7 +86,8 @@ public sealed class SafetensorsWriter : IDisposable
         }
     }
 
-    /// <summary>Adds bytes to a tensor, behind those that it already has. Different tensors may be written from different threads.</summary>
+    /// <summary>Adds bytes to a tensor, behind those that it already has. Different tensors may be written from different
+    /// threads.</summary>
     /// <param name="name">A declared tensor.</param>
     /// <param name="bytes">The next little-endian row-major bytes.</param>
     /// <exception cref="ArgumentException">The tensor was not declared, or would get more bytes than declared.</exception>

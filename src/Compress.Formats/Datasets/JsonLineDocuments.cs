@@ -96,8 +96,12 @@ internal static class JsonLineDocuments
             case JsonValueKind.Array:
                 foreach (var part in content.EnumerateArray())
                 {
-                    if (part.ValueKind == JsonValueKind.Object && part.TryGetProperty("text", out var words) && words.ValueKind == JsonValueKind.String)
+                    if (part.ValueKind == JsonValueKind.Object
+                        && part.TryGetProperty("text", out var words)
+                        && words.ValueKind == JsonValueKind.String)
+                    {
                         text.Append(words.GetString());
+                    }
                 }
                 break;
             case JsonValueKind.Null:

@@ -59,7 +59,9 @@ internal static class ParquetDocuments
                 file.Path, $"row group {index} has {group.RowCount} rows and {chunk.TotalUncompressedSize} bytes of text; at most "
                 + $"{MostRowsInGroup} rows and {MostBytesInGroup} bytes are read.", "Write it with smaller row groups.");
         }
-        var begin = chunk.DictionaryPageOffset is { } dictionary and > 0 ? Math.Min(dictionary, chunk.DataPageOffset) : chunk.DataPageOffset;
+        var begin = chunk.DictionaryPageOffset is { } dictionary and > 0
+            ? Math.Min(dictionary, chunk.DataPageOffset)
+            : chunk.DataPageOffset;
         ParquetStructure.CheckPages(file, begin, chunk.TotalCompressedSize, group.RowCount);
         var texts = new string?[group.RowCount];
         await group.ReadAsync(column, texts.AsMemory()!).ConfigureAwait(false);
@@ -75,7 +77,8 @@ internal static class ParquetDocuments
         }
         catch (Exception e) when (e is not ModelFileException)
         {
-            throw new ModelFileException(path, $"not a readable Parquet file ({e.Message.TrimEnd('.')}).", "Fetch or write the file again.", e);
+            throw new ModelFileException(
+                path, $"not a readable Parquet file ({e.Message.TrimEnd('.')}).", "Fetch or write the file again.", e);
         }
     }
 }

@@ -66,12 +66,14 @@ internal sealed class TextLines : IDisposable
             position = 0;
             filled = reader.Read(buffer, 0, buffer.Length);
             if (filled == 0 && gzip is { IsWhole: false })
-                throw new ModelFileException(path, "the gzip file ends too early, or has several parts.", "Fetch it again, or unpack it first.");
+                throw new ModelFileException(
+                    path, "the gzip file ends too early, or has several parts.", "Fetch it again, or unpack it first.");
             return filled > 0;
         }
         catch (DecoderFallbackException e)
         {
-            throw new ModelFileException(path, $"line {Number} or soon after: the text is not valid UTF-8.", "Convert the file to UTF-8.", e);
+            throw new ModelFileException(
+                path, $"line {Number} or soon after: the text is not valid UTF-8.", "Convert the file to UTF-8.", e);
         }
     }
 }

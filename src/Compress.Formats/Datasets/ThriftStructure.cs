@@ -12,23 +12,22 @@ internal ref struct ThriftStructure(ReadOnlySpan<byte> data)
     const int True = 1, False = 2, Byte = 3, I16 = 4, I32 = 5, I64 = 6, Double = 7, Binary = 8, List = 9, Set = 10, Struct = 12, Uuid = 13;
 
     /// <summary>
-    /// Field types by id from 1: o bool, y byte, h i16, i i32, l i64, d double, s binary, [..] a list, a name a struct, - unused.
+    /// Field types by id from 1: o bool, y byte, h i16, i i32, l i64, d double, s binary, [..] a list, a name a struct (E an empty one), - unused.
     /// </summary>
     static readonly FrozenDictionary<string, string[]> Fields = new Dictionary<string, string>
     {
         ["FileMetaData"] = "i [SchemaElement] l [RowGroup] [KeyValue] s [ColumnOrder] - s",
         ["SchemaElement"] = "i i i s i i i i i LogicalType",
-        ["LogicalType"] = "Empty Empty Empty Empty Decimal Empty Time Time - Integer Empty Empty Empty Empty Empty Variant Geometry Geography",
-        ["Empty"] = "",
+        ["LogicalType"] = "E E E E Decimal E Time Time - Integer E E E E E Variant Geometry Geometry",
+        ["E"] = "",
         ["Decimal"] = "i i",
         ["Time"] = "o TimeUnit",
-        ["TimeUnit"] = "Empty Empty Empty",
+        ["TimeUnit"] = "E E E",
         ["Integer"] = "y o",
         ["Variant"] = "y",
-        ["Geometry"] = "s",
-        ["Geography"] = "s i",
+        ["Geometry"] = "s i",
         ["KeyValue"] = "s s",
-        ["ColumnOrder"] = "Empty",
+        ["ColumnOrder"] = "E",
         ["RowGroup"] = "[ColumnChunk] l l [SortingColumn] l l h",
         ["SortingColumn"] = "i o o",
         ["ColumnChunk"] = "s l ColumnMetaData l i l i - s",
@@ -38,7 +37,7 @@ internal ref struct ThriftStructure(ReadOnlySpan<byte> data)
         ["SizeStatistics"] = "l [l] [l]",
         ["GeospatialStatistics"] = "BoundingBox [i]",
         ["BoundingBox"] = "d d d d d d d d",
-        ["PageHeader"] = "i i i i DataPageHeader Empty DictionaryPageHeader DataPageHeaderV2",
+        ["PageHeader"] = "i i i i DataPageHeader E DictionaryPageHeader DataPageHeaderV2",
         ["DataPageHeader"] = "i i i i Statistics",
         ["DictionaryPageHeader"] = "i i o",
         ["DataPageHeaderV2"] = "i i i i i i o Statistics",

@@ -31,7 +31,8 @@ public static class CompressedTensors
             : null;
     }
 
-    /// <summary>The tensors of a weight, to be declared before their values are known; their byte counts are what the weight costs.</summary>
+    /// <summary>The tensors of a weight, to be declared before their values are known; their byte counts are what the weight
+    /// costs.</summary>
     /// <param name="module">Name without <c>.weight</c>.</param>
     /// <param name="rows">Output features.</param>
     /// <param name="columns">Input features.</param>

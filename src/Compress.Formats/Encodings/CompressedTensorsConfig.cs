@@ -57,7 +57,8 @@ public sealed class CompressedTensorsConfig
             var weights = group.Object("weights");
             weights.Expect("type", "int");
             var strategy = weights.String("strategy");
-            if (strategy is not ("group" or "channel" or "tensor")) throw weights.Wrong("strategy", $"is \"{strategy}\"; group, channel and tensor are read.");
+            if (strategy is not ("group" or "channel" or "tensor"))
+                throw weights.Wrong("strategy", $"is \"{strategy}\"; group, channel and tensor are read.");
             var order = weights.OptionalString("actorder");
             var scheme = new QuantizationScheme(
                 weights.Integer("num_bits", 2, 8),

@@ -65,7 +65,8 @@ public static class GptqFormat
         return
         [
             new(TensorInfo.Of($"{module}.{PackedPart}", ElementType.I32, words, rows), MemoryMarshal.AsBytes<uint>(packed).ToArray()),
-            new(TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, zeroWords), MemoryMarshal.AsBytes<uint>(packedZeros).ToArray()),
+            new(TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, zeroWords),
+                MemoryMarshal.AsBytes<uint>(packedZeros).ToArray()),
             new(TensorInfo.Of($"{module}.{ScalePart}", weight.ScaleType, groups, rows), scaleBytes),
             new(TensorInfo.Of($"{module}.{IndexPart}", ElementType.I32, columns), MemoryMarshal.AsBytes<int>(index).ToArray()),
         ];
@@ -129,7 +130,8 @@ public static class GptqFormat
 
     static byte Stored(int zero, int bits, int version)
     {
-        if (zero < 0 || zero >= 1 << bits) throw new ArgumentException($"GPTQ checkpoints have no zero point {zero} at {bits} bits", nameof(zero));
+        if (zero < 0 || zero >= 1 << bits)
+            throw new ArgumentException($"GPTQ checkpoints have no zero point {zero} at {bits} bits", nameof(zero));
         return (byte)(version == 1 ? (zero - 1) & ((1 << bits) - 1) : zero);
     }
 

@@ -27,7 +27,9 @@ internal sealed class QuantizationConfigReader(JsonElement json, string file, st
     };
 
     public int Integer(string member, int smallest, int largest) =>
-        Get(member) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var number) && number >= smallest && number <= largest
+        Get(member) is { ValueKind: JsonValueKind.Number } value
+        && value.TryGetInt32(out var number)
+        && number >= smallest && number <= largest
             ? number
             : throw Wrong(member, $"is not an integer from {smallest} to {largest}.");
 

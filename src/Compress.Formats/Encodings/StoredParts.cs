@@ -22,13 +22,16 @@ internal sealed class StoredParts(ITensorSource source, string file, string modu
     }
 
     /// <summary>The 32-bit words of a part of a given shape.</summary>
-    public uint[] Words(string part, params ReadOnlySpan<long> shape) => MemoryMarshal.Cast<byte, uint>(Bytes(part, ElementType.I32, shape)).ToArray();
+    public uint[] Words(string part, params ReadOnlySpan<long> shape) =>
+        MemoryMarshal.Cast<byte, uint>(Bytes(part, ElementType.I32, shape)).ToArray();
 
     /// <summary>The 32-bit integers of a part of a given shape.</summary>
-    public int[] Integers(string part, params ReadOnlySpan<long> shape) => MemoryMarshal.Cast<byte, int>(Bytes(part, ElementType.I32, shape)).ToArray();
+    public int[] Integers(string part, params ReadOnlySpan<long> shape) =>
+        MemoryMarshal.Cast<byte, int>(Bytes(part, ElementType.I32, shape)).ToArray();
 
     /// <summary>The 64-bit integers of a part of a given shape.</summary>
-    public long[] Longs(string part, params ReadOnlySpan<long> shape) => MemoryMarshal.Cast<byte, long>(Bytes(part, ElementType.I64, shape)).ToArray();
+    public long[] Longs(string part, params ReadOnlySpan<long> shape) =>
+        MemoryMarshal.Cast<byte, long>(Bytes(part, ElementType.I64, shape)).ToArray();
 
     /// <summary>Scales <c>[rows, groups]</c>, of which a single one or one for each row may stand for all.</summary>
     public (float[] Values, ElementType Type) Scales(string part, int rows, int groups)

@@ -47,7 +47,8 @@ public sealed class DecodingTensorSourceTests : IDisposable
             GoldenPacking.AssertSame(weight, ((DecodingTensorSource)model.Tensors).ReadQuantized(info.Name)!);
         }
         Assert.Null(((DecodingTensorSource)model.Tensors).ReadQuantized("head.weight"));
-        Assert.Contains("model.a.weight", Assert.Throws<ModelFileException>(() => model.Tensors.Open("model.a.weigth")).Message, StringComparison.Ordinal);
+        Assert.Contains("model.a.weight", Assert.Throws<ModelFileException>(() =>
+            model.Tensors.Open("model.a.weigth")).Message, StringComparison.Ordinal);
         var view = model.Tensors.Open("model.a.weight");
         model.Dispose();
         Assert.Throws<ObjectDisposedException>(() => view.Bytes(0, 1).Length);

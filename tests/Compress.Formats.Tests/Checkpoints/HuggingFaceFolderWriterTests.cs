@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Compress.Formats.Checkpoints;
 using Compress.Testing;
@@ -26,7 +27,9 @@ public sealed class HuggingFaceFolderWriterTests : IDisposable
         Assert.Equal("model-00003-of-00004.safetensors", index.RootElement.GetProperty("weight_map").GetProperty("d").GetString());
         using var model = ModelFolder.Open(folder.At("m"));
         Assert.Equal(tensors.Select(t => t.Name), model.Tensors.Tensors.Keys);
-        foreach (var t in tensors) Assert.All(model.Tensors.Open(t.Name).Bytes(0, (int)t.ByteCount).ToArray(), b => Assert.Equal(t.Name[0], (char)b));
+        foreach (var t in tensors)
+            Assert.Equal(new string(t.Name[0], (int)t.ByteCount),
+                Encoding.ASCII.GetString(model.Tensors.Open(t.Name).Bytes(0, (int)t.ByteCount)));
         Assert.True(JsonElement.DeepEquals(Config, model.Config));
         Assert.Equal("{\n  \"model_type\": \"llama\",\n  \"x\": [\n    1,\n    2.50,\n    \"é<\\u0001\"\n  ],\n  \"eps\": 1e-05\n}\n",
             File.ReadAllText(folder.At("m", "config.json")));
@@ -39,7 +42,8 @@ public sealed class HuggingFaceFolderWriterTests : IDisposable
         Write(folder.At("m"), tensors);
         Write(folder.At("n"), tensors);
         Assert.Equal(["config.json", "model.safetensors"], Names(folder.At("m")));
-        foreach (var name in Names(folder.At("m"))) Assert.Equal(File.ReadAllBytes(folder.At("m", name)), File.ReadAllBytes(folder.At("n", name)));
+        foreach (var name in Names(folder.At("m")))
+            Assert.Equal(File.ReadAllBytes(folder.At("m", name)), File.ReadAllBytes(folder.At("n", name)));
         using var file = SafetensorsFile.Map(folder.At("m", "model.safetensors"));
         Assert.Equal("pt", file.Metadata["format"]);
     }
@@ -55,7 +59,8 @@ public sealed class HuggingFaceFolderWriterTests : IDisposable
         Write(folder.At("empty"), [U8("c", 1)]);
 
         folder.Write("m/notes.txt", "mine");
-        Assert.Contains("notes.txt", Assert.Throws<ModelFileException>(() => Write(folder.At("m"), [U8("c", 1)])).Message, StringComparison.Ordinal);
+        Assert.Contains("notes.txt", Assert.Throws<ModelFileException>(() =>
+            Write(folder.At("m"), [U8("c", 1)])).Message, StringComparison.Ordinal);
         Write(folder.At("m"), [U8("d", 1)], new FolderWriterOptions { Overwrite = true });
         Assert.Equal(["config.json", "model.safetensors"], Names(folder.At("m")));
 
@@ -129,7 +134,8 @@ public sealed class HuggingFaceFolderWriterTests : IDisposable
         Assert.Equal(3, ((SafetensorsFolder)copy.Tensors).Files.Count);
         Assert.Equal(original.Tensors.Tensors.Count, copy.Tensors.Tensors.Count);
         foreach (var (name, info) in original.Tensors.Tensors)
-            Assert.True(original.Tensors.Open(name).Bytes(0, (int)info.ByteCount).SequenceEqual(copy.Tensors.Open(name).Bytes(0, (int)info.ByteCount)));
+            Assert.True(original.Tensors.Open(name).Bytes(0, (int)info.ByteCount).SequenceEqual(
+                copy.Tensors.Open(name).Bytes(0, (int)info.ByteCount)));
         Assert.Equal(original.Spec.Blocks.Length, copy.Spec.Blocks.Length);
     }
 

@@ -98,7 +98,8 @@ public sealed class Llama2cFileTests : IDisposable
         var (quantized, _) = Quantize(Model(1, true).Bytes, true, group: 6);
         BitConverter.TryWriteBytes(quantized.AsSpan(256 + 4 * (2 * Layers + 1) * Dim + Vocabulary * Dim), -1f);
         using var file = Llama2cFile.Map(folder.Write("q.bin", quantized));
-        Assert.Contains("scale", Assert.Throws<ModelFileException>(() => file.Open("model.embed_tokens.weight")).Message, StringComparison.Ordinal);
+        Assert.Contains("scale", Assert.Throws<ModelFileException>(() =>
+            file.Open("model.embed_tokens.weight")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -190,7 +191,8 @@ public sealed class Llama2cFileTests : IDisposable
         int[] sizes = [Dim, Hidden, Layers, Heads, KvHeads, version == 0 && !tied ? -Vocabulary : Vocabulary, Length];
         var numbers = MemoryMarshal.AsBytes<int>(sizes).ToArray();
         if (version == 0) return numbers;
-        byte[] header = [.. "24ka"u8, .. BitConverter.GetBytes(version), .. numbers, tied ? (byte)1 : (byte)0, .. BitConverter.GetBytes(group)];
+        byte[] header = [.. "24ka"u8, .. BitConverter.GetBytes(version), .. numbers, tied ? (byte)1 : (byte)0,
+            .. BitConverter.GetBytes(group)];
         return [.. header, .. new byte[256 - header.Length]];
     }
 

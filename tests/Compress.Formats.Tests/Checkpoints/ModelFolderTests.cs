@@ -81,7 +81,8 @@ public sealed class ModelFolderTests : IDisposable
     {
         Weights();
         folder.Write("config.json", new byte[(16 << 20) + 1]);
-        Assert.Contains("at most", Assert.Throws<ModelFileException>(() => ModelFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("at most", Assert.Throws<ModelFileException>(() =>
+            ModelFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
         folder.Write("config.json", new string('[', 10_000));
         Assert.Throws<ModelFileException>(() => ModelFolder.Open(folder.Path));
     }
@@ -113,10 +114,12 @@ public sealed class ModelFolderTests : IDisposable
     [Fact]
     public void A_missing_path_and_links_out_of_the_folder_are_refused()
     {
-        Assert.Contains("no such folder", Assert.Throws<ModelFileException>(() => ModelFolder.Open(folder.At("none"))).Message, StringComparison.Ordinal);
+        Assert.Contains("no such folder", Assert.Throws<ModelFileException>(() =>
+            ModelFolder.Open(folder.At("none"))).Message, StringComparison.Ordinal);
         Weights();
         File.CreateSymbolicLink(folder.At("config.json"), "/etc/hostname");
-        Assert.Contains("symbolic link", Assert.Throws<ModelFileException>(() => ModelFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("symbolic link", Assert.Throws<ModelFileException>(() =>
+            ModelFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     void Weights()

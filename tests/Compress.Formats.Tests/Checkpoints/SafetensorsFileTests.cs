@@ -115,7 +115,8 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         Assert.Contains("does not exist", Assert.Throws<ModelFileException>(() => SafetensorsFile.Map(folder.At("none"))).Message,
             StringComparison.Ordinal);
-        Assert.Contains("folder", Assert.Throws<ModelFileException>(() => SafetensorsFile.Map(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("folder", Assert.Throws<ModelFileException>(() =>
+            SafetensorsFile.Map(folder.Path)).Message, StringComparison.Ordinal);
         Assert.Throws<ModelFileException>(() => SafetensorsFile.Map("a\0b"));
     }
 
@@ -123,7 +124,11 @@ public sealed class SafetensorsFileTests : IDisposable
     public void Damage_of_any_single_byte_or_a_cut_is_a_file_error_or_a_valid_file()
     {
         var whole = Bytes(
-            """{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[],"data_offsets":[4,5]}}""",
+            """
+            {"__metadata__":{"format":"pt"},
+            "a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]},
+            "b":{"dtype":"U8","shape":[],"data_offsets":[4,5]}}
+            """,
             [1, 2, 3, 4, 5]);
         var path = folder.At("m.safetensors");
         var refused = 0;

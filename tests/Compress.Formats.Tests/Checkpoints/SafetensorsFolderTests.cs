@@ -15,7 +15,12 @@ public sealed class SafetensorsFolderTests : IDisposable
         Shard("model-00001-of-00002.safetensors", ("b", 2), ("a", 1));
         Shard("model-00002-of-00002.safetensors", ("c", 3));
         Shard("model.safetensors", ("old", 9));
-        Index("""{"metadata":{"total_size":3},"weight_map":{"c":"model-00002-of-00002.safetensors","a":"model-00001-of-00002.safetensors","b":"model-00001-of-00002.safetensors"}}""");
+        Index("""
+            {"metadata":{"total_size":3},
+             "weight_map":{"c":"model-00002-of-00002.safetensors",
+                           "a":"model-00001-of-00002.safetensors",
+                           "b":"model-00001-of-00002.safetensors"}}
+            """);
         using var source = SafetensorsFolder.Map(folder.Path);
         Assert.Equal(["b", "a", "c"], source.Tensors.Keys);
         Assert.Equal([1, 2, 3], new[] { "a", "b", "c" }.Select(n => (int)source.Open(n).Bytes(0, 1)[0]));
@@ -138,9 +143,11 @@ public sealed class SafetensorsFolderTests : IDisposable
     [Fact]
     public void Other_names_are_explained()
     {
-        Assert.Contains("no safetensors", Assert.Throws<ModelFileException>(() => SafetensorsFolder.Map(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("no safetensors", Assert.Throws<ModelFileException>(() =>
+            SafetensorsFolder.Map(folder.Path)).Message, StringComparison.Ordinal);
         Shard("model-00001-of-00002.safetensors", ("a", 1));
-        Assert.Contains("index.json", Assert.Throws<ModelFileException>(() => SafetensorsFolder.Map(folder.Path)).Remedy, StringComparison.Ordinal);
+        Assert.Contains("index.json", Assert.Throws<ModelFileException>(() =>
+            SafetensorsFolder.Map(folder.Path)).Remedy, StringComparison.Ordinal);
     }
 
     void Index(string json) => folder.Write("model.safetensors.index.json", json);

@@ -25,7 +25,8 @@ public sealed class TextDatasetTests : IDisposable
     {
         const string Text = "one\ntwo\n\n \nthree\r\n\r\nfour";
         Assert.Equal(["one\ntwo", "three", "four"], Read("a.txt", Text, new TextDatasetOptions { Separator = "" }));
-        Assert.Equal(["a\nb", "c"], Read("b.txt", "<|end|>\na\nb\n<|end|>\r\nc\n<|end|>\n", new TextDatasetOptions { Separator = "<|end|>" }));
+        Assert.Equal(["a\nb", "c"],
+            Read("b.txt", "<|end|>\na\nb\n<|end|>\r\nc\n<|end|>\n", new TextDatasetOptions { Separator = "<|end|>" }));
     }
 
     [SharedDataFact]
@@ -57,10 +58,11 @@ public sealed class TextDatasetTests : IDisposable
 
             {"text":""}
             {"text":null}
-            {"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"Hel"},{"type":"image"},{"type":"text","text":"lo"}]},{"role":"tool","content":null}]}
+            {"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"Hel"},{"text":"lo"},{"type":"x"}]}]}
+            {"messages":[{"role":"tool","content":null}]}
             {"conversations":[{"from":"human","value":"x"},{"from":"gpt","value":"y"}],"id":1}
             """;
-        Assert.Equal(["a\nb", "", "user: Hi\n\nassistant: Hello\n\ntool: ", "human: x\n\ngpt: y"], Read("a.jsonl", Lines));
+        Assert.Equal(["a\nb", "", "user: Hi\n\nassistant: Hello", "tool: ", "human: x\n\ngpt: y"], Read("a.jsonl", Lines));
         Assert.Equal(["q"], Read("b.jsonl", """{"body":"q","text":"t"}""" + "\r\n", new TextDatasetOptions { Field = "body" }));
     }
 
@@ -89,11 +91,13 @@ public sealed class TextDatasetTests : IDisposable
         Assert.Equal([new string('x', 1000)], Read("a.txt", new string('x', 1000), small));
         Assert.Contains("longer than 1000", Assert.Throws<ModelFileException>(() => Read("a.txt", new string('x', 1001), small)).Message,
             StringComparison.Ordinal);
-        Assert.Contains("line 101", Assert.Throws<ModelFileException>(() => Read("b.txt", string.Concat(Enumerable.Repeat("123456789\n", 200)), small)).Message,
+        Assert.Contains("line 101", Assert.Throws<ModelFileException>(() =>
+            Read("b.txt", string.Concat(Enumerable.Repeat("123456789\n", 200)), small)).Message,
             StringComparison.Ordinal);
         Assert.Throws<ModelFileException>(() => Read("a.jsonl", "{\"text\":\"" + new string('x', 1001) + "\"}", small));
         folder.Write("latin.txt", [0x61, 0xE9, 0x62, 0x0A]);
-        Assert.Contains("UTF-8", Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("latin.txt")).Count()).Message, StringComparison.Ordinal);
+        Assert.Contains("UTF-8", Assert.Throws<ModelFileException>(() =>
+            TextDataset.Open(folder.At("latin.txt")).Count()).Message, StringComparison.Ordinal);
 
         // 64 MiB of one character, compressed to a few hundred KiB.
         using (var gzip = new GZipStream(File.Create(folder.At("bomb.txt.gz")), CompressionLevel.Fastest))
@@ -106,7 +110,8 @@ public sealed class TextDatasetTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 4 << 20);
         var gz = File.ReadAllBytes(folder.At("bomb.txt.gz"));
         folder.Write("cut.txt.gz", gz[..(gz.Length / 2)]);
-        Assert.Contains("ends too early", Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("cut.txt.gz")).Count()).Message,
+        Assert.Contains("ends too early", Assert.Throws<ModelFileException>(() =>
+            TextDataset.Open(folder.At("cut.txt.gz")).Count()).Message,
             StringComparison.Ordinal);
         folder.Write("broken.jsonl.gz", [0x1F, 0x8B, 8, 0, 1, 2, 3]);
         Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("broken.jsonl.gz")).Count());
@@ -132,9 +137,11 @@ public sealed class TextDatasetTests : IDisposable
         await using (var reader = await ParquetReader.CreateAsync(folder.At("a.parquet"))) Assert.Equal(3, reader.RowGroupCount);
         Assert.Equal(Enumerable.Range(0, 250).Where(i => i % 7 != 3).Select(i => $"row {i} é"), TextDataset.Open(folder.At("a.parquet")));
         Assert.Equal(250, TextDataset.Open(folder.At("a.parquet"), new TextDatasetOptions { Field = "other" }).Count());
-        var e = Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("a.parquet"), new TextDatasetOptions { Field = "number" }).Count());
+        var e = Assert.Throws<ModelFileException>(() =>
+            TextDataset.Open(folder.At("a.parquet"), new TextDatasetOptions { Field = "number" }).Count());
         Assert.Contains("text, other", e.Remedy, StringComparison.Ordinal);
-        Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("a.parquet"), new TextDatasetOptions { MaximumLength = 5 }).Count());
+        Assert.Throws<ModelFileException>(() =>
+            TextDataset.Open(folder.At("a.parquet"), new TextDatasetOptions { MaximumLength = 5 }).Count());
     }
 
     [Fact]
@@ -184,7 +191,8 @@ public sealed class TextDatasetTests : IDisposable
         folder.Write("d/1.txt", "a");
         folder.Write("d/readme.pdf", "b");
         Assert.Equal(["a", "c"], TextDataset.Open(folder.At("d")));
-        Assert.Contains(".pdf", Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("d", "readme.pdf"))).Message, StringComparison.Ordinal);
+        Assert.Contains(".pdf", Assert.Throws<ModelFileException>(() =>
+            TextDataset.Open(folder.At("d", "readme.pdf"))).Message, StringComparison.Ordinal);
         Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("none.txt")));
         Directory.CreateDirectory(folder.At("empty"));
         Assert.Throws<ModelFileException>(() => TextDataset.Open(folder.At("empty")));

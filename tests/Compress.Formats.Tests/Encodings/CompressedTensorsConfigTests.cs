@@ -20,8 +20,8 @@ public class CompressedTensorsConfigTests
             ["model.layers.0.mlp.up_proj"] = Four with { ScaleType = ElementType.BF16 },
         });
         const string Expected = """
-            {"quant_method":"compressed-tensors","format":"pack-quantized","quantization_status":"compressed","global_compression_ratio":null,
-             "kv_cache_scheme":null,"ignore":["lm_head"],
+            {"quant_method":"compressed-tensors","format":"pack-quantized","quantization_status":"compressed",
+             "global_compression_ratio":null,"kv_cache_scheme":null,"ignore":["lm_head"],
              "config_groups":{"group_0":{"targets":["Linear"],
                "weights":{"num_bits":4,"type":"int","symmetric":true,"strategy":"group","group_size":128,"block_structure":null,
                           "dynamic":false,"actorder":null,"observer":"minmax","observer_kwargs":{}},
@@ -36,7 +36,8 @@ public class CompressedTensorsConfigTests
     [Fact]
     public void Several_schemes_list_their_modules_and_survive_the_round_trip()
     {
-        var config = CompressedTensorsConfig.For(new Dictionary<string, QuantizationScheme?> { ["b"] = Eight, ["a"] = Four, ["c"] = Eight, ["d"] = null });
+        var config = CompressedTensorsConfig.For(
+            new Dictionary<string, QuantizationScheme?> { ["b"] = Eight, ["a"] = Four, ["c"] = Eight, ["d"] = null });
         var read = Read(config.ToJson().ToJsonString());
         Assert.Equal(Four with { ScaleType = ElementType.F32 }, read.SchemeOf("a"));
         Assert.Equal(Eight with { ScaleType = ElementType.F32 }, read.SchemeOf("c"));
@@ -85,8 +86,14 @@ public class CompressedTensorsConfigTests
 
     static string Json(string first, int firstBits, string second, int secondBits, string third, int thirdBits, string ignore)
     {
-        static string Group(string targets, int bits) =>
-            $$"""{"targets":{{targets}},"weights":{"num_bits":{{bits}},"type":"int","symmetric":true,"strategy":"group","group_size":32,"actorder":null},"input_activations":null}""";
-        return $$$"""{"quant_method":"compressed-tensors","format":"pack-quantized","ignore":{{{ignore}}},"config_groups":{"a":{{{Group(first, firstBits)}}},"b":{{{Group(second, secondBits)}}},"c":{{{Group(third, thirdBits)}}} }}""";
+        static string Group(string targets, int bits) => $$$"""
+            {"targets":{{{targets}}},
+             "weights":{"num_bits":{{{bits}}},"type":"int","symmetric":true,"strategy":"group","group_size":32,"actorder":null},
+             "input_activations":null}
+            """;
+        return $$$"""
+            {"quant_method":"compressed-tensors","format":"pack-quantized","ignore":{{{ignore}}},
+             "config_groups":{"a":{{{Group(first, firstBits)}}},"b":{{{Group(second, secondBits)}}},"c":{{{Group(third, thirdBits)}}} }}
+            """;
     }
 }

@@ -93,7 +93,9 @@ public sealed class CompressedTensorsTests
         {
             var tensors = packed.Values.Where(t => t.Info.Name != $"m.{part}").ToList();
             var old = packed[$"m.{part}"];
-            if (bytes is not null) tensors.Add(new(TensorInfo.Of(old.Info.Name, type ?? old.Info.Type, shape.Length > 0 ? shape : [.. old.Info.Shape]), bytes));
+            if (bytes is not null)
+                tensors.Add(new(TensorInfo.Of(old.Info.Name, type ?? old.Info.Type, shape.Length > 0 ? shape : [.. old.Info.Shape]),
+                    bytes));
             using var source = GoldenPacking.Source(tensors);
             var e = Assert.Throws<ModelFileException>(() => CompressedTensors.Read(source, "f", "m", scheme));
             Assert.Contains(part, e.Message, StringComparison.Ordinal);

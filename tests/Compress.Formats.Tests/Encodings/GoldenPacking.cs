@@ -19,7 +19,8 @@ internal static class GoldenPacking
     public static T[] Values<T>(this JsonElement test, string name)
         where T : unmanaged => MemoryMarshal.Cast<byte, T>(test.Bytes(name)).ToArray();
 
-    public static long[] Shape(this JsonElement test, string name) => [.. test.GetProperty(name).EnumerateArray().Select(n => n.GetInt64())];
+    public static long[] Shape(this JsonElement test, string name) =>
+        [.. test.GetProperty(name).EnumerateArray().Select(n => n.GetInt64())];
 
     public static string Name(this JsonElement test) => test.GetProperty("name").GetString()!;
 
@@ -64,7 +65,8 @@ internal static class GoldenPacking
     }
 
     /// <summary>A random weight whose scales are halves.</summary>
-    public static GroupQuantizedWeight Random(int rows, int columns, int bits, int groupSize, bool symmetric, bool activationOrder, int seed)
+    public static GroupQuantizedWeight Random(
+        int rows, int columns, int bits, int groupSize, bool symmetric, bool activationOrder, int seed)
     {
         var random = new Random(seed);
         var groups = (columns + groupSize - 1) / groupSize;
