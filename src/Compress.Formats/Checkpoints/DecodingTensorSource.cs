@@ -6,7 +6,7 @@ namespace Compress.Formats.Checkpoints;
 
 /// <summary>
 /// A quantized checkpoint as a dense one: the parts of each quantized weight are replaced by one F32 tensor <c>NAME.weight</c>, decoded
-/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized) and GPTQ.
+/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized), GPTQ and AWQ (GEMM).
 /// </summary>
 /// <remarks>Decoded tensors are kept only up to some hundred MiB: copy one before opening many others.</remarks>
 public sealed class DecodingTensorSource : ITensorSource
@@ -32,7 +32,7 @@ public sealed class DecodingTensorSource : ITensorSource
     /// <param name="config">The value of <c>quantization_config</c>.</param>
     public static bool Reads(JsonElement config) =>
         config.ValueKind == JsonValueKind.Object && config.TryGetProperty("quant_method", out var method)
-        && method.ValueKind == JsonValueKind.String && method.GetString() is "compressed-tensors" or "gptq";
+        && method.ValueKind == JsonValueKind.String && method.GetString() is "compressed-tensors" or "gptq" or "awq";
 
     /// <summary>Wraps a quantized checkpoint, which is disposed with the wrapper.</summary>
     /// <param name="source">The checkpoint.</param>
@@ -43,8 +43,18 @@ public sealed class DecodingTensorSource : ITensorSource
     {
         var result = new DecodingTensorSource(source, file);
         var reader = new QuantizationConfigReader(config, file);
-        if (reader.String("quant_method") == "gptq") result.AddGptq(reader);
-        else result.AddCompressedTensors(CompressedTensorsConfig.Read(config, file));
+        switch (reader.String("quant_method"))
+        {
+            case "gptq":
+                result.AddGptq(reader);
+                break;
+            case "awq":
+                result.AddAwq(reader);
+                break;
+            default:
+                result.AddCompressedTensors(CompressedTensorsConfig.Read(config, file));
+                break;
+        }
         return result;
     }
 
@@ -83,16 +93,34 @@ public sealed class DecodingTensorSource : ITensorSource
     void AddGptq(QuantizationConfigReader config)
     {
         var bits = config.Integer("bits", 2, 8);
-        var groupSize = config.Integer("group_size", -1, MaximumGroupSize);
-        if (groupSize == 0) throw config.Wrong("group_size", "is 0.");
+        var size = GroupSize(config);
         var format = config.OptionalString("checkpoint_format") ?? "gptq";
         if (format is not ("gptq" or "gptq_v2"))
             throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
-        int? size = groupSize < 0 ? null : groupSize;
         Add(GptqFormat.PackedPart, GptqFormat.Parts, module => (
             GptqFormat.Shape(source, file, module, bits),
             () => GptqFormat.Read(source, file, module, bits, size, format == "gptq" ? 1 : 2)));
     }
+
+    void AddAwq(QuantizationConfigReader config)
+    {
+        config.Integer("bits", 4, 4);
+        var size = GroupSize(config);
+        var layout = config.OptionalString("version") ?? "gemm";
+        if (!layout.Equals("gemm", StringComparison.OrdinalIgnoreCase))
+            throw config.Wrong("version", $"is \"{Suggestion.Shorten(layout)}\"; gemm is read.");
+        Add(AwqFormat.PackedPart, AwqFormat.Parts, module => (
+            AwqFormat.Shape(source, file, module),
+            () => AwqFormat.Read(source, file, module, size)));
+    }
+
+    /// <summary>Both formats write −1 for one group a row.</summary>
+    static int? GroupSize(QuantizationConfigReader config) => config.Integer("group_size", -1, MaximumGroupSize) switch
+    {
+        0 => throw config.Wrong("group_size", "is 0."),
+        < 0 => null,
+        var size => size,
+    };
 
     /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref
     /// name="packedPart"/>.</summary>

@@ -69,6 +69,17 @@ public sealed class DecodingTensorSourceTests : IDisposable
     }
 
     [Fact]
+    public void An_awq_checkpoint_opens_with_dense_weights()
+    {
+        var weight = GoldenPacking.Random(32, 64, 4, 16, false, false, 3);
+        var source = GoldenPacking.Source(AwqFormat.Pack("m", weight));
+        var config = JsonElement.Parse("""{"quant_method":"awq","bits":4,"group_size":16,"version":"gemm","zero_point":true}""");
+        using var dense = DecodingTensorSource.Wrap(source, config, "config.json");
+        Assert.Equal(["m.weight"], dense.Tensors.Keys);
+        GoldenPacking.AssertDecodes(weight, Values(dense, "m.weight"), "awq");
+    }
+
+    [Fact]
     public void Wrong_configurations_and_doubled_weights_are_refused()
     {
         var weight = GoldenPacking.Random(32, 64, 4, 32, false, false, 3);
@@ -82,6 +93,8 @@ public sealed class DecodingTensorSourceTests : IDisposable
         Refused("""{"quant_method":"gptq","bits":4,"group_size":0}""", "group_size");
         Refused("""{"quant_method":"gptq","bits":4,"group_size":32,"checkpoint_format":"marlin"}""", "checkpoint_format");
         Refused("""{"quant_method":"gptq","bits":3,"group_size":32}""", "bits");
+        Refused("""{"quant_method":"awq","bits":3,"group_size":32}""", "bits");
+        Refused("""{"quant_method":"awq","bits":4,"group_size":32,"version":"gemv"}""", "version");
         Refused("""{"quant_method":"compressed-tensors"}""", "format");
         Refused("""{"quant_method":"gptq","bits":4,"group_size":32}""", "packed and dense",
             GoldenPacking.Source(GptqFormat.Pack("m", weight, 1)).Add("m.weight", new float[4], 4));
