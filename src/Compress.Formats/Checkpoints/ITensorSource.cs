@@ -24,7 +24,10 @@ public sealed record TensorInfo(string Name, ElementType Type, ImmutableArray<lo
     public string ShapeText => $"[{string.Join(", ", Shape)}]";
 }
 
-/// <summary>A tensor's bytes, borrowed from an open <see cref="ITensorSource"/>; valid until the source is disposed.</summary>
+/// <summary>
+/// A tensor's bytes, borrowed from an open <see cref="ITensorSource"/>; valid until the source is disposed. A source that makes tensors
+/// on opening keeps the latest 512 MiB of them (and eight at least), so copy one before opening many others.
+/// </summary>
 /// <param name="Info">The tensor's header entry.</param>
 /// <param name="Address">Where the little-endian row-major data begins; not necessarily aligned.</param>
 /// <param name="Memory">What the address points into; null where the caller guarantees its lifetime.</param>
