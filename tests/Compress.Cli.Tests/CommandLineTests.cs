@@ -47,6 +47,21 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public async Task Methods_shows_every_option_of_a_method()
+    {
+        var text = (await Cli.RunAsync("methods", "gptq")).Output;
+        Assert.StartsWith("gptq (quantize): ", text);
+        Assert.Contains("arXiv:2210.17323", text);
+        Assert.Contains("bits: a whole number between 2 and 8, default 4\n    Bits of a code.\n", text.ReplaceLineEndings("\n"));
+        var wanda = (await Cli.RunAsync("methods", "wanda", "--json")).Json;
+        Assert.Equal("prune", (string)wanda["stage"]!);
+        Assert.Equal(["sparsity", "pattern"], wanda["options"]!.AsArray().Select(o => (string)o!["name"]!));
+        Assert.Equal("unstructured", (string)wanda["options"]![1]!["default"]!);
+        var all = (await Cli.RunAsync("methods", "--json")).Json["methods"]!.AsArray().Select(m => (string)m!["name"]!).ToList();
+        Assert.Superset(new HashSet<string> { "magnitude", "wanda", "gptq", "rtn" }, all.ToHashSet());
+    }
+
+    [Fact]
     public async Task Pipes_get_no_escape_codes()
     {
         var result = await Cli.RunProcessAsync(["methods"], ("TERM", "xterm-256color"));
