@@ -12,6 +12,7 @@ namespace Compress.Distill.Data;
 public sealed class TrigramModel
 {
     const double Discount = 0.75;
+    const int VocabularyMask = (1 << 21) - 1;
 
     readonly int vocabulary;
     readonly long[] counts;
@@ -50,17 +51,15 @@ public sealed class TrigramModel
         foreach (var (triple, count) in triples)
         {
             Extend(pairContexts, triple >> 21, count);
-            Increment(pairTypes, triple & Key(vocabularyMask, vocabularyMask));
+            Increment(pairTypes, triple & Key(VocabularyMask, VocabularyMask));
         }
         // A pair at the beginning of a document has no token before it, but it is a pair that was seen.
         foreach (var pair in pairs) pairTypes.TryAdd(pair, 1);
         foreach (var (pair, types) in pairTypes) Extend(singleContexts, pair >> 21, types);
-        foreach (var pair in pairs) precedingTypes[(int)(pair & vocabularyMask)]++;
+        foreach (var pair in pairs) precedingTypes[(int)(pair & VocabularyMask)]++;
         pairTypeCount = pairs.Count;
         seenTypes = precedingTypes.Count(n => n > 0);
     }
-
-    const int vocabularyMask = (1 << 21) - 1;
 
     /// <summary>Probability of a token whatever comes before it.</summary>
     public double Unigram(int token) => (counts[token] + 1.0) / (total + vocabulary);
