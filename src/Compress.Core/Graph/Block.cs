@@ -66,6 +66,10 @@ public sealed class Block : IDisposable
         return hidden;
     }
 
+    /// <summary>The block's tensors as a checkpoint stores them: fused and transposed where the family does so.</summary>
+    /// <returns>Names and tensors; a tensor is the block's own or lies in the current dispose scope.</returns>
+    public IEnumerable<(string Name, torch.Tensor Value)> StoredTensors() => Graph.StoredTensors.Of(Norms, Sites);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -10,10 +10,10 @@ internal sealed class BlockParts(BlockSpec block, IWeightReader reader)
     public static Norm? Norm(NormSpec? spec, int size, IWeightReader reader)
     {
         if (spec is null) return null;
-        var weight = spec.Weight is null
-            ? null
-            : reader.Tensor(spec.Weight, [size], spec.WeightOffset == 0 ? InitialValue.One : InitialValue.Zero);
-        return new Norm(spec, weight, spec.Bias is null ? null : reader.Tensor(spec.Bias, [size], InitialValue.Zero));
+        return new Norm(
+            spec,
+            spec.Weight is null ? null : reader.NormWeight(spec, size),
+            spec.Bias is null ? null : reader.NormBias(spec, size));
     }
 
     public Attention Attention(AttentionSpec spec) => new(
@@ -38,5 +38,5 @@ internal sealed class BlockParts(BlockSpec block, IWeightReader reader)
     }
 
     private LinearSite Site(LinearSpec spec, SiteRole role, string input) => new(
-        spec, role, $"{block.Prefix}.{input}", reader.Weight(spec, role), spec.Bias is { } bias ? reader.Bias(spec, bias) : null);
+        spec, role, $"{block.Prefix}.{input}", reader.Weight(spec, role), spec.Bias is null ? null : reader.Bias(spec));
 }

@@ -13,9 +13,9 @@ public sealed class Embedding : IDisposable
     internal Embedding(ModelSpec model, IWeightReader reader)
     {
         Spec = model.Embedding;
-        tokens = reader.Tensor(Spec.Tokens, [model.VocabularySize, model.HiddenSize], InitialValue.Normal);
+        tokens = reader.Table(Spec.Tokens, model.VocabularySize, model.HiddenSize);
         positions = Spec.Positions is { } name
-            ? reader.Tensor(name, [model.MaxPositions + Spec.PositionOffset, model.HiddenSize], InitialValue.Normal)
+            ? reader.Table(name, model.MaxPositions + Spec.PositionOffset, model.HiddenSize)
             : null;
     }
 

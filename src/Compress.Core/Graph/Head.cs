@@ -16,7 +16,7 @@ public sealed class Head : IDisposable
         var linear = Spec.Linear;
         OwnsWeight = tied is null;
         Site = new LinearSite(linear, SiteRole.Head, "head_in", tied ?? reader.Weight(linear, SiteRole.Head),
-            linear.Bias is { } bias ? reader.Bias(linear, bias) : null);
+            linear.Bias is null ? null : reader.Bias(linear));
     }
 
     /// <summary>The head's description.</summary>
@@ -41,6 +41,11 @@ public sealed class Head : IDisposable
         using var _ = torch.no_grad();
         return new Head(model, new CheckpointReader(source, type, device), model.Head.Tied ? embedding?.TokenParameter : null);
     }
+
+    /// <summary>The final norm and, where it is not tied, the head as a checkpoint stores them.</summary>
+    /// <returns>Names and tensors; a tensor is the head's own or lies in the current dispose scope.</returns>
+    public IEnumerable<(string Name, torch.Tensor Value)> StoredTensors() => Graph.StoredTensors.Of(
+        norm is null ? [] : [norm], [Site], tied: Spec.Tied);
 
     /// <summary>The final norm alone.</summary>
     /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>

@@ -14,7 +14,7 @@ public sealed class ModelGraph : IDisposable
     private readonly PositionTables tables = new();
     private torch.ScalarType? computeType;
 
-    private ModelGraph(ModelSpec spec, IWeightReader reader)
+    internal ModelGraph(ModelSpec spec, IWeightReader reader)
     {
         Spec = spec;
         Embedding = new Embedding(spec, reader);
@@ -78,6 +78,12 @@ public sealed class ModelGraph : IDisposable
         using var _ = torch.no_grad();
         return new ModelGraph(spec, new RandomReader(seed, spec.Blocks.Length, type, device));
     }
+
+    /// <summary>All tensors as a checkpoint stores them, in the order of <see cref="SpecTensors.Expected"/> by part; a tied table once.</summary>
+    /// <returns>Names and tensors; a tensor is the graph's own or lies in the current dispose scope.</returns>
+    public IEnumerable<(string Name, torch.Tensor Value)> StoredTensors() => Embedding.OwnParameters.Select(p => (p.Name, p.Value))
+        .Concat(Blocks.SelectMany(b => b.StoredTensors()))
+        .Concat(Head.StoredTensors());
 
     /// <summary>Hidden states after the last block, before the final norm.</summary>
     /// <param name="ids">Borrowed ids <c>[batch, time]</c>, int64.</param>

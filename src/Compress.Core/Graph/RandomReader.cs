@@ -9,23 +9,21 @@ internal sealed class RandomReader(int seed, int blocks, torch.ScalarType type, 
 {
     private const double Deviation = 0.02;
 
-    public Parameter Tensor(string name, long[] shape, InitialValue initial) => new(name, initial switch
-    {
-        InitialValue.Zero => torch.zeros(shape, type, device),
-        InitialValue.One => torch.ones(shape, type, device),
-        _ => Normal(name, shape, Deviation),
-    });
+    public Parameter Table(string name, long rows, long columns) => new(name, Normal(name, [rows, columns], Deviation));
+
+    // Stored scales may be less one.
+    public Parameter NormWeight(NormSpec spec, long size) => new(spec.Weight!, torch.full([size], 1 - spec.WeightOffset, type, device));
+
+    public Parameter NormBias(NormSpec spec, long size) => new(spec.Bias!, torch.zeros([size], type, device));
 
     public Parameter Weight(LinearSpec spec, SiteRole role)
     {
+        var name = ParameterNames.Weight(spec);
         var intoResidual = role is SiteRole.Output or SiteRole.Down;
-        var name = spec.Weight.Rows is null ? spec.Weight.Tensor : spec.Name + ".weight";
-        var deviation = intoResidual ? Deviation / Math.Sqrt(2.0 * blocks) : Deviation;
-        return new(name, Normal(name, [spec.OutFeatures, spec.InFeatures], deviation));
+        return new(name, Normal(name, [spec.OutFeatures, spec.InFeatures], intoResidual ? Deviation / Math.Sqrt(2.0 * blocks) : Deviation));
     }
 
-    public Parameter Bias(LinearSpec spec, WeightPart bias) =>
-        new(bias.Rows is null ? bias.Tensor : spec.Name + ".bias", torch.zeros([spec.OutFeatures], type, device));
+    public Parameter Bias(LinearSpec spec) => new(ParameterNames.Bias(spec), torch.zeros([spec.OutFeatures], type, device));
 
     private torch.Tensor Normal(string name, long[] shape, double deviation)
     {

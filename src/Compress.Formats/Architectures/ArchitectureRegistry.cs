@@ -49,7 +49,7 @@ public static class ArchitectureRegistry
         return Family(reader).Read(reader, _ => false);
     }
 
-    private static IArchitecture Family(ConfigReader config)
+    internal static IArchitecture Family(ConfigReader config)
     {
         var type = config.ModelType;
         if (!ByModelType.TryGetValue(type, out var family))

@@ -9,6 +9,8 @@ internal sealed class Gemma : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["gemma", "gemma2", "gemma3_text"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common;
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         config.RefuseFlag("use_bidirectional_attention");

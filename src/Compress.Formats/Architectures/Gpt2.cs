@@ -6,6 +6,8 @@ internal sealed class Gpt2 : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["gpt2"];
 
+    public SizeKeys Keys { get; } = new("n_embd", "n_layer", "n_head", null, "n_inner", "layer_norm_epsilon");
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         config.RefuseFlag("add_cross_attention");

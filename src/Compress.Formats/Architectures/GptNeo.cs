@@ -8,6 +8,8 @@ internal sealed class GptNeo : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["gpt_neo"];
 
+    public SizeKeys Keys { get; } = new("hidden_size", "num_layers", "num_heads", null, "intermediate_size", "layer_norm_epsilon");
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         config.RefuseFlag("rotary");

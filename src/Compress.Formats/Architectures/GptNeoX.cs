@@ -6,6 +6,8 @@ internal sealed class GptNeoX : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["gpt_neox"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common with { KeyValueHeads = null, NormEpsilon = "layer_norm_eps" };
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         var hidden = config.Count("hidden_size");

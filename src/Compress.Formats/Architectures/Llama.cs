@@ -6,6 +6,8 @@ internal sealed class Llama : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["llama"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common;
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         config.RefuseFlag("rope_interleaved");

@@ -63,6 +63,8 @@ internal static class LlamaLike
         var blocks = new Blocks(hidden, headSize, epsilon, traits)
         {
             Activation = traits.Activation ?? Common.Activation(config, "hidden_act", "silu"),
+            // Norms over the hidden size alone change their epsilon where that size is cut.
+            HeadEpsilon = config.Positive(SmallerConfig.HeadEpsilonKey, epsilon),
             Rotary = traits.Rotary?.Invoke(headSize) ?? Same(Rope.Read(config, headSize)),
         };
         return new ModelSpec
@@ -91,13 +93,15 @@ internal static class LlamaLike
 
     // A model whose hidden size was cut keeps the factor it was trained with.
     private static double EmbeddingScale(ConfigReader config, Traits traits, int hidden) =>
-        traits.ScaledEmbedding ? config.OptionalPositive("compress_embedding_scale") ?? Math.Sqrt(hidden) : 1;
+        traits.ScaledEmbedding ? config.OptionalPositive(SmallerConfig.EmbeddingScaleKey) ?? Math.Sqrt(hidden) : 1;
 
     private sealed class Blocks(int hidden, int headSize, double epsilon, Traits traits)
     {
         public required Activation Activation { get; init; }
 
         public required Func<int, RotarySpec> Rotary { get; init; }
+
+        public required double HeadEpsilon { get; init; }
 
         public BlockSpec Block(BlockShape shape, int index)
         {
@@ -117,6 +121,9 @@ internal static class LlamaLike
 
         private NormSpec? Norm(bool present, string name) => present ? Common.RmsNorm(name, epsilon, traits.NormOffset) : null;
 
+        private NormSpec? HeadNorm(string name) =>
+            traits.QueryKeyNorm ? Common.RmsNorm(name, HeadEpsilon, traits.NormOffset) : null;
+
         private AttentionSpec Attention(string prefix, BlockShape shape)
         {
             var (heads, keyValueHeads) = (shape.Heads!.Value, shape.KeyValueHeads!.Value);
@@ -129,8 +136,8 @@ internal static class LlamaLike
                 Key = Common.Linear(prefix + ".k_proj", hidden, keyValueHeads * headSize, traits.QueryKeyValueBias),
                 Value = Common.Linear(prefix + ".v_proj", hidden, keyValueHeads * headSize, traits.QueryKeyValueBias),
                 Output = Common.Linear(prefix + ".o_proj", heads * headSize, hidden, traits.OutputBias),
-                QueryNorm = Norm(traits.QueryKeyNorm, prefix + ".q_norm"),
-                KeyNorm = Norm(traits.QueryKeyNorm, prefix + ".k_norm"),
+                QueryNorm = HeadNorm(prefix + ".q_norm"),
+                KeyNorm = HeadNorm(prefix + ".k_norm"),
                 Rotary = Rotary(shape.Layer),
                 Scale = traits.Scale ?? 1 / Math.Sqrt(headSize),
                 SoftCap = traits.AttentionSoftCap,

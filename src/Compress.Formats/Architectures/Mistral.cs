@@ -6,6 +6,8 @@ internal sealed class Mistral : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["mistral"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common;
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         // Without the key the published configuration class means 4096; null means no window.

@@ -8,6 +8,8 @@ internal sealed class Opt : IArchitecture
 
     public IReadOnlyList<string> ModelTypes { get; } = ["opt"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common with { KeyValueHeads = null, Intermediate = "ffn_dim", NormEpsilon = null };
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         var hidden = config.Count("hidden_size");

@@ -6,6 +6,8 @@ internal sealed class Phi : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["phi"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common with { NormEpsilon = "layer_norm_eps" };
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         var hidden = config.Count("hidden_size");

@@ -6,6 +6,8 @@ internal sealed class Phi3 : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["phi3"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common;
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         var hidden = config.Count("hidden_size");

@@ -6,6 +6,8 @@ internal sealed class Qwen : IArchitecture
 {
     public IReadOnlyList<string> ModelTypes { get; } = ["qwen2", "qwen3"];
 
+    public SizeKeys Keys { get; } = SizeKeys.Common;
+
     public ModelSpec Read(ConfigReader config, Func<string, bool> stored)
     {
         config.RefuseFlag("use_mrope");

@@ -5,7 +5,12 @@ namespace Compress.Core.Tests.Graph.Naive;
 /// <summary>GPT-2, GPT-Neo, GPT-NeoX and OPT as their published modelling code defines them.</summary>
 internal static class NaiveGpt
 {
-    public static double[][] Gpt2Logits(NaiveCheckpoint model, int[] ids, string root)
+    /// <summary>GPT-2.</summary>
+    /// <param name="model">Configuration and values.</param>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="root">Prefix of the tensors.</param>
+    /// <param name="kept">Dimensions over which norms take mean and variance, and outside of which they give zero; null for all.</param>
+    public static double[][] Gpt2Logits(NaiveCheckpoint model, int[] ids, string root, int[]? kept = null)
     {
         var (hidden, heads, epsilon) = (model.Int("n_embd"), model.Int("n_head"), model.Double("layer_norm_epsilon"));
         var size = hidden / heads;
@@ -23,7 +28,15 @@ internal static class NaiveGpt
         }
         return Linear(Norm(x, root + "ln_f"), model.Find("lm_head.weight") ?? model[root + "wte.weight"], null);
 
-        double[][] Norm(double[][] rows, string name) => LayerNorm(rows, model[name + ".weight"], model[name + ".bias"], epsilon);
+        double[][] Norm(double[][] rows, string name)
+        {
+            var (weight, bias) = (model[name + ".weight"], model[name + ".bias"]);
+            if (kept is null) return LayerNorm(rows, weight, bias, epsilon);
+            var part = LayerNorm([.. rows.Select(r => Pick(r))], Pick(weight), Pick(bias), epsilon);
+            return [.. part.Select(r => Enumerable.Range(0, hidden).Select(d => Array.IndexOf(kept, d) is var i and >= 0 ? r[i] : 0).ToArray())];
+        }
+
+        double[] Pick(double[] values) => [.. kept.Select(d => values[d])];
 
         double[][] Conv(double[][] rows, string name) => Conv1D(rows, model[name + ".weight"], model[name + ".bias"]);
     }
