@@ -4,6 +4,7 @@ using Compress.Core.Recipes;
 using Compress.Core.Runs;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Datasets;
 
 namespace Compress.Core.Calibration;
 
@@ -23,7 +24,7 @@ internal static class CalibrationDraw
         var tokenizer = model.LoadTokenizer();
         var length = recipe.Length ?? Math.Min(model.Spec.MaxPositions, DefaultLength);
         var windowSeed = Seeds.Derive(seed, "calibration");
-        var draw = new WindowSampler(Documents(recipe.Data), text => tokenizer.Encode(text), recipe.Data).Draw(recipe.Samples, length, windowSeed);
+        var draw = new WindowSampler(TextDataset.Open(recipe.Data), text => tokenizer.Encode(text), recipe.Data).Draw(recipe.Samples, length, windowSeed);
         var largest = draw.Windows.Max(w => w.Tokens.Max());
         if (largest >= model.Spec.VocabularySize)
         {
@@ -36,9 +37,6 @@ internal static class CalibrationDraw
         var hash = RunInputs.Hash(recipe.Data);
         return new CalibrationFile(recipe.Data, hash, draw.Sampling, draw.Documents, recipe.Samples, length, windowSeed, draw.Windows);
     }
-
-    /// <summary>The documents of a text.</summary>
-    public static IEnumerable<string> Documents(string path) => [File.ReadAllText(path)];
 
     private static void Warn(WindowDraw draw, CalibrationRecipe recipe, int length, IProgress<RunEvent> progress)
     {

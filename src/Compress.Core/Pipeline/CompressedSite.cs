@@ -5,7 +5,10 @@ namespace Compress.Core.Pipeline;
 
 /// <summary>A site as a stage leaves it; owns its tensor.</summary>
 /// <param name="Site">Which site.</param>
-/// <param name="Weight">The new weight <c>[out, in]</c>, rounded to the checkpoint's element type: what later stages and readers see.</param>
+/// <param name="Weight">
+/// The new weight <c>[out, in]</c> as later stages and readers see it: in the checkpoint's element type, or the exact decode in f32 where
+/// it is quantized.
+/// </param>
 /// <param name="Quantized">Its integer encoding, where the stage quantized.</param>
 internal sealed record CompressedSite(SelectableSite Site, torch.Tensor Weight, GroupQuantizedWeight? Quantized) : IDisposable
 {

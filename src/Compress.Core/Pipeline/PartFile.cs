@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Compress.Core.Graph;
 using Compress.Core.Runs;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
@@ -54,8 +55,9 @@ internal sealed class PartFile : IDisposable
         foreach (var group in stored)
         {
             using var scope = torch.NewDisposeScope();
-            var tensor = StoredWeight.Assemble(source, group.Key, [.. group.Select(s => (s.Site.Spec.Weight, s.Weight))]);
-            WriteTensor(writer, group.Key, tensor);
+            var type = TensorBridge.ScalarTypeOf(source.Tensors[group.Key].Type);
+            var tensor = StoredWeight.Assemble(source, group.Key, [.. group.Select(s => (s.Site.Spec.Weight, s.Weight))], type);
+            StoredWeight.Pieces(tensor, bytes => writer.Write(group.Key, bytes));
         }
         foreach (var (name, weight) in quantized)
         {
@@ -86,6 +88,15 @@ internal sealed class PartFile : IDisposable
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>How a site is quantized; null where the file holds it dense or not at all.</summary>
+    public QuantizationScheme? SchemeOf(string site)
+    {
+        if (!Sites.TryGetValue(site, out var entry) || entry.Bits is not { } bits) return null;
+        var columns = file.Tensors[site + ".codes"].Shape[1];
+        int? group = entry.GroupSize >= columns ? null : entry.GroupSize;
+        return new QuantizationScheme(bits, group, entry.Symmetric!.Value, entry.ActivationOrder!.Value, entry.ScaleType!.Value);
     }
 
     /// <summary>Reads a quantized site's encoding; null where the file holds the site dense or not at all.</summary>
@@ -131,16 +142,5 @@ internal sealed class PartFile : IDisposable
         if (weight.GroupIndex is { } index) yield return Info(site + ".group_index", ElementType.I32, index.Length);
     }
 
-    private static TensorInfo Info(string name, ElementType type, params long[] shape) => new(name, type, [.. shape], type.ByteCount(shape));
-
-    private static void WriteTensor(SafetensorsWriter writer, string name, torch.Tensor tensor)
-    {
-        const long Piece = 1 << 24;
-        var flat = tensor.view(-1);
-        for (long at = 0; at < flat.numel(); at += Piece)
-        {
-            using var slice = flat.narrow(0, at, Math.Min(Piece, flat.numel() - at));
-            writer.Write(name, slice.bytes);
-        }
-    }
+    private static TensorInfo Info(string name, ElementType type, params long[] shape) => TensorInfo.Of(name, type, shape);
 }

@@ -40,8 +40,9 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
         var view = View(site);
         var log = new SiteLog();
         using var result = Checked(view, method.Apply(view, new StatisticsSet(statistics), log), log);
-        var stored = result.Weight.to(TensorBridge.ScalarTypeOf(source.Tensors[site.Spec.Weight.Tensor].Type));
+        var stored = result.Quantized is null ? result.Weight.to(TypeOf(site)) : result.Weight;
         var after = stored.to(ScalarType.Float32);
+        var comparison = WeightScan.Compare(view.Weight, after);
         var report = new SiteReport
         {
             Stage = number,
@@ -51,10 +52,10 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
             Block = site.Block,
             Rows = site.Shape.OutFeatures,
             Columns = site.Shape.InFeatures,
-            Zeros = after.eq(0).sum(ScalarType.Int64).item<long>() / (double)after.numel(),
+            Zeros = comparison.Zeros / (double)after.numel(),
             Bits = result.Quantized?.Bits,
             GroupSize = result.Quantized?.GroupSize,
-            WeightError = SiteErrors.Weight(view.Weight, after),
+            WeightError = SiteErrors.Ratio(comparison.ErrorSquared, comparison.NormSquared),
             OutputError = SiteErrors.Output(view.Weight, after, statistics),
             Rung = log.Rung,
             Damping = log.Damping,
@@ -63,19 +64,21 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
             Notes = log.Notes,
         };
         // The result's own tensor goes with the scope; where no cast was needed, stored is that tensor.
-        var kept = ReferenceEquals(stored, result.Weight) ? stored.clone() : stored;
+        var kept = ReferenceEquals(stored, result.Weight) ? stored.alias() : stored;
         return (new CompressedSite(site, kept.MoveToOuterDisposeScope(), result.Quantized), report);
     }
+
+    private ScalarType TypeOf(SelectableSite site) => TensorBridge.ScalarTypeOf(source.Tensors[site.Spec.Weight.Tensor].Type);
 
     private LinearResult Checked(LinearView view, LinearResult result, SiteLog log)
     {
         if (!result.Weight.shape.AsSpan().SequenceEqual(view.Weight.shape) || result.Weight.dtype != ScalarType.Float32)
             throw Broken(view, "returned a weight of another shape or type");
-        if (result.Quantized is { } quantized && !StoredWeight.Decode(quantized).to(device).eq(result.Weight).all().item<bool>())
+        if (result.Quantized is { } quantized && !WeightScan.IsDecodeOf(result.Weight, quantized))
             throw Broken(view, "returned a weight that is not the decode of its codes");
         if (view.Mask is not null && result.Weight.ne(0).logical_and(view.Mask.logical_not()).any().item<bool>())
             throw Broken(view, "revived weights that an earlier stage removed");
-        if (result.Weight.isfinite().all().item<bool>()) return result;
+        if (WeightScan.Compare(result.Weight, result.Weight).IsFinite) return result;
         log.Notes.Add("The result was not finite; the site stays as it was.");
         result.Dispose();
         return new LinearResult(view.Weight.clone());

@@ -3,21 +3,11 @@ using static TorchSharp.torch;
 
 namespace Compress.Core.Pipeline;
 
-/// <summary>How far a compressed weight is from the weight before, by itself and in its effect on the calibration tokens.</summary>
+/// <summary>How far a compressed weight's outputs are from those of the weight before, on the calibration tokens.</summary>
 internal static class SiteErrors
 {
     /// <summary>Rows measured for the output error: evenly spread, enough for two digits, a small part of a compression's time.</summary>
     private const int SampledRows = 256;
-
-    /// <summary><c>‖W − W'‖² / ‖W‖²</c>; 0 where both are zero.</summary>
-    /// <param name="before">Borrowed weight <c>[out, in]</c>, f32.</param>
-    /// <param name="after">Borrowed weight of the same shape.</param>
-    public static double Weight(Tensor before, Tensor after)
-    {
-        using var scope = NewDisposeScope();
-        var error = (after - before).square().sum(ScalarType.Float64).item<double>();
-        return Ratio(error, before.square().sum(ScalarType.Float64).item<double>());
-    }
 
     /// <summary>
     /// <c>tr(ΔW H ΔWᵀ) / tr(W H Wᵀ)</c> over at most 256 evenly spread rows; with channel norms only H's diagonal counts. Null without
@@ -30,10 +20,11 @@ internal static class SiteErrors
     {
         using var scope = NewDisposeScope();
         var rows = SampleOf(before.shape[0], before.device);
-        var (w, delta) = rows is null ? (before, after - before) : (before.index_select(0, rows), (after - before).index_select(0, rows));
+        var (w, now) = rows is null ? (before, after) : (before.index_select(0, rows), after.index_select(0, rows));
+        var delta = now - w;
         if (statistics.OfType<Hessian>().FirstOrDefault() is { } hessian)
         {
-            using var h = hessian.ToMatrix();
+            using var h = hessian.ToMatrix().to(w.device);
             return Ratio(Quadratic(delta, h), Quadratic(w, h));
         }
         if (statistics.OfType<ColumnNorms>().FirstOrDefault() is { } norms)
@@ -52,5 +43,6 @@ internal static class SiteErrors
         ? null
         : arange(SampledRows, ScalarType.Int64, device).mul(rows).div(SampledRows, RoundingMode.floor);
 
-    private static double Ratio(double error, double whole) => whole > 0 ? Math.Max(0, error) / whole : error > 0 ? double.PositiveInfinity : 0;
+    /// <summary><c>error / whole</c>; 0 where both are zero.</summary>
+    public static double Ratio(double error, double whole) => whole > 0 ? Math.Max(0, error) / whole : error > 0 ? double.PositiveInfinity : 0;
 }

@@ -6,12 +6,12 @@ using TorchSharp;
 namespace Compress.Core.Pipeline;
 
 /// <summary>
-/// A checkpoint with the finished parts of a stage laid over it: same tensors, types and shapes, new values. What the next stage, the
+/// A checkpoint with the finished parts of a stage laid over it: same tensors and shapes, new values. What the next stage, the
 /// evaluation and the exporters read. Stages stack.
 /// </summary>
 /// <remarks>
-/// A quantized site is decoded when its tensor is opened and rounded to the stored element type; the decoded copy stays until
-/// <see cref="Release"/>.
+/// A quantized site's tensor is F32: the exact decode of its codes, made when it is opened and kept until <see cref="Release"/>. Dense
+/// sites have the checkpoint's own element type.
 /// </remarks>
 public sealed class StageCheckpoint : ITensorSource
 {
@@ -22,6 +22,7 @@ public sealed class StageCheckpoint : ITensorSource
     private readonly Dictionary<string, List<(LinearSpec Spec, PartFile File)>> encoded = new(StringComparer.Ordinal);
     private readonly Dictionary<string, PartFile> siteFiles = new(StringComparer.Ordinal);
     private readonly Dictionary<string, NativeTensorMemory> decoded = new(StringComparer.Ordinal);
+    private readonly OrderedDictionary<string, TensorInfo> tensors;
 
     /// <summary>An overlay without parts yet.</summary>
     /// <param name="below">The checkpoint before the stage; borrowed, and open for as long as this is.</param>
@@ -29,11 +30,12 @@ public sealed class StageCheckpoint : ITensorSource
     public StageCheckpoint(ITensorSource below, ModelSpec model)
     {
         this.below = below;
+        tensors = new OrderedDictionary<string, TensorInfo>(below.Tensors, StringComparer.Ordinal);
         siteSpecs = SiteSelection.All(model).GroupBy(s => s.Shape.Name).ToDictionary(g => g.Key, g => g.First().Spec, StringComparer.Ordinal);
     }
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, TensorInfo> Tensors => below.Tensors;
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors;
 
     /// <summary>The encoding of a quantized site as its last stage left it; null where the site is dense.</summary>
     /// <param name="site">Site name.</param>
@@ -43,8 +45,13 @@ public sealed class StageCheckpoint : ITensorSource
         return below is StageCheckpoint earlier ? earlier.ReadQuantized(site) : null;
     }
 
-    /// <summary>Names of the sites that are quantized, in the model's order.</summary>
-    public IEnumerable<string> QuantizedSites => siteSpecs.Keys.Where(IsQuantized);
+    /// <summary>How a site is quantized, without reading its codes; null where it is dense.</summary>
+    /// <param name="site">Site name.</param>
+    public QuantizationScheme? SchemeOf(string site)
+    {
+        if (siteFiles.TryGetValue(site, out var file)) return file.SchemeOf(site);
+        return below is StageCheckpoint earlier ? earlier.SchemeOf(site) : null;
+    }
 
     /// <inheritdoc/>
     public TensorView Open(string name)
@@ -82,30 +89,30 @@ public sealed class StageCheckpoint : ITensorSource
             var spec = siteSpecs[site];
             var tensor = spec.Weight.Tensor;
             siteFiles[site] = part;
-            if (part.Tensors.Tensors.ContainsKey(tensor)) dense[tensor] = part;
-            else if (encoded.TryGetValue(tensor, out var list)) list.Add((spec, part));
-            else encoded.Add(tensor, [(spec, part)]);
+            if (part.Tensors.Tensors.ContainsKey(tensor))
+            {
+                dense[tensor] = part;
+                continue;
+            }
+            if (!encoded.TryGetValue(tensor, out var list)) encoded.Add(tensor, list = []);
+            list.Add((spec, part));
+            tensors[tensor] = TensorInfo.Of(tensor, ElementType.F32, tensors[tensor].Shape.AsSpan());
         }
     }
-
-    private bool IsQuantized(string site) => siteFiles.TryGetValue(site, out var file)
-        ? file.Sites[site].Bits is not null
-        : below is StageCheckpoint earlier && earlier.IsQuantized(site);
 
     private NativeTensorMemory Decode(string name, List<(LinearSpec Spec, PartFile File)> sites)
     {
         using var scope = torch.NewDisposeScope();
         var weights = sites.Select(s => (s.Spec.Weight, StoredWeight.Decode(s.File.ReadQuantized(s.Spec.Name)!))).ToList();
-        using var stored = StoredWeight.Assemble(below, name, weights);
+        using var stored = StoredWeight.Assemble(below, name, weights, torch.ScalarType.Float32);
+        below.Release(name);
         var memory = new NativeTensorMemory(Tensors[name].ByteCount);
-        const long Piece = 1 << 24;
-        var (flat, at) = (stored.view(-1), 0L);
-        for (long first = 0; first < flat.numel(); first += Piece)
+        var at = 0L;
+        StoredWeight.Pieces(stored, bytes =>
         {
-            var bytes = flat.narrow(0, first, Math.Min(Piece, flat.numel() - first)).bytes;
             bytes.CopyTo(memory.Bytes(at, bytes.Length));
             at += bytes.Length;
-        }
+        });
         return memory;
     }
 }

@@ -1,4 +1,5 @@
 using Compress.Core.Graph;
+using Compress.Core.Numerics;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Encodings;
@@ -13,11 +14,10 @@ internal static class StoredWeight
     /// <param name="source">Gives the parts that are not replaced.</param>
     /// <param name="name">The stored tensor's name.</param>
     /// <param name="parts">Where each new weight goes; weights borrowed, any float type.</param>
-    /// <returns>A contiguous tensor of the stored type and shape, in the current dispose scope.</returns>
-    public static Tensor Assemble(ITensorSource source, string name, IReadOnlyList<(WeightPart Part, Tensor Weight)> parts)
+    /// <param name="type">Type of the result.</param>
+    /// <returns>A contiguous tensor of the stored shape on the CPU, in the current dispose scope.</returns>
+    public static Tensor Assemble(ITensorSource source, string name, IReadOnlyList<(WeightPart Part, Tensor Weight)> parts, ScalarType type)
     {
-        var info = source.Tensors[name];
-        var type = TensorBridge.ScalarTypeOf(info.Type);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         if (parts is [{ Part.Rows: null } whole])
@@ -25,7 +25,7 @@ internal static class StoredWeight
             var weight = whole.Weight.to(type);
             return (whole.Part.Transposed ? weight.t() : weight).contiguous().cpu().MoveToOuterDisposeScope();
         }
-        var stored = TensorBridge.Load(source.Open(name));
+        var stored = TensorBridge.Load(source.Open(name), type);
         foreach (var (part, weight) in parts)
         {
             var rows = TensorBridge.RowIndices(part.Rows!);
@@ -36,20 +36,29 @@ internal static class StoredWeight
         return stored.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The decode of a quantized weight, f32 <c>[rows, columns]</c> on the CPU, in the current dispose scope.</summary>
-    public static unsafe Tensor Decode(GroupQuantizedWeight weight)
+    /// <summary>The exact decode of a quantized weight, f32 <c>[rows, columns]</c> on the CPU, in the current dispose scope.</summary>
+    public static Tensor Decode(GroupQuantizedWeight weight)
     {
-        var result = empty(weight.Rows, weight.Columns, ScalarType.Float32);
-        var data = (nint)Data(result);
-        Parallel.For(0, weight.Rows, row =>
-            weight.DecodeRow(row, new Span<float>((float*)data + ((long)row * weight.Columns), weight.Columns)));
-        return result;
+        // Not disposed: its memory becomes the result.
+        var matrix = HostMatrix.Empty(weight.Rows, weight.Columns);
+        Workers.For(weight.Rows, (long)weight.Rows * weight.Columns, row => weight.DecodeRow(row, matrix.Row(row)));
+        return matrix.Release(CPU);
     }
 
-    /// <summary>Where a contiguous CPU tensor's data begins; libtorch's memory does not move.</summary>
-    private static unsafe byte* Data(Tensor tensor)
+    /// <summary>Copies a contiguous CPU tensor's bytes, piece by piece.</summary>
+    /// <param name="tensor">Borrowed tensor.</param>
+    /// <param name="write">Takes the next bytes.</param>
+    public static void Pieces(Tensor tensor, PieceWriter write)
     {
-        using var first = tensor.narrow(0, 0, Math.Min(1, tensor.shape[0]));
-        fixed (byte* start = first.bytes) return start;
+        const long Piece = 1 << 24;
+        using var flat = tensor.view(-1);
+        for (long at = 0; at < flat.numel(); at += Piece)
+        {
+            using var slice = flat.narrow(0, at, Math.Min(Piece, flat.numel() - at));
+            write(slice.bytes);
+        }
     }
+
+    /// <summary>Takes bytes.</summary>
+    internal delegate void PieceWriter(ReadOnlySpan<byte> bytes);
 }

@@ -10,6 +10,7 @@ using Compress.Core.Recipes;
 using Compress.Core.Recipes.Yaml;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Datasets;
 using TorchSharp;
 
 namespace Compress.Core.Runs;
@@ -60,6 +61,7 @@ public sealed class CompressionRun
 
     private static RunResult Execute(Recipe recipe, RunOptions options, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
+        NativeAllocator.ReturnLargeBlocks();
         var device = RunEnvironment.Device(recipe);
         var compute = options.Precision ?? RunEnvironment.Precision(device);
         var forward = new ForwardSettings(compute, torch.ScalarType.Float32, device, recipe.Calibration?.BatchSize ?? 1);
@@ -228,13 +230,13 @@ public sealed class CompressionRun
     private List<ExportResult> Export(ITensorSource current, List<SiteReport> sites)
     {
         var compressed = CompressedSites(sites);
-        var exporter = new CheckpointExporter(model, current, compressed);
+        var exporter = new CheckpointExporter(model, current, current as StageCheckpoint, compressed);
         foreach (var export in recipe.Export)
         {
             if (journal.Entries.OfType<Exported>().Any(e => e.To == export.To)) continue;
             var start = Stopwatch.GetTimestamp();
-            progress.Report(new PhaseStarted($"export {export.Format} to {export.To}", null, "tensors"));
-            var result = exporter.Export(export, folder.At(export.To), cancellation);
+            progress.Report(new PhaseStarted($"export {export.Format} to {export.To}", current.Tensors.Count, "tensors"));
+            var result = exporter.Export(export, folder.At(export.To), progress, cancellation);
             journal.Append(new Exported(export.Format, export.To, result.Files, result.Figures, Stopwatch.GetElapsedTime(start).TotalSeconds));
             progress.Report(new PhaseEnded());
         }
@@ -263,7 +265,7 @@ public sealed class CompressionRun
     {
         var start = Stopwatch.GetTimestamp();
         var protocol = EvaluationProtocol.Find(entry.Protocol);
-        var tokens = protocol.Read(CalibrationDraw.Documents(entry.Data), model.LoadTokenizer(), Path.GetFileName(entry.Data));
+        var tokens = protocol.Read(TextDataset.Open(entry.Data), model.LoadTokenizer(), Path.GetFileName(entry.Data));
         var settings = new EvaluationOptions { Window = entry.Window, MaxWindows = entry.MaxWindows, Device = forward.Device };
         var result = Evaluator.EvaluateAsync(new EvaluatedModel(current, model.Spec), new EvaluatedModel(model.Tensors, model.Spec), tokens,
             protocol, settings, progress, cancellation).GetAwaiter().GetResult();

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Compress.Core.Pipeline;
 using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Core.Runs;
@@ -37,6 +38,39 @@ public sealed class CompressionRunTests : IDisposable
         using var reopened = ModelFolder.Open(export.Path);
         Assert.Equal(32, reopened.Spec.HiddenSize);
         Assert.Contains(progress.Events, e => e is PhaseStarted { Name: "stage 2 of 2: quantize plain_rtn", Total: 21, Unit: "sites" });
+    }
+
+    [Fact]
+    public async Task Packed_weights_read_back_as_the_very_codes_of_the_stage()
+    {
+        var recipe = Two with { Export = [new ExportRecipe { Format = "compressed-tensors", To = "packed" }, new ExportRecipe { Format = "hf", To = "hf" }] };
+        var result = await tiny.Run(recipe);
+        var (packed, dense) = (result.Exports[0].Figures, result.Exports[1].Figures);
+        // 4 bits and an F16 scale for 16 columns, 16 bytes of shape for each weight.
+        Assert.InRange(packed.BitsPerWeight, 5, 5.3);
+        Assert.Equal(16, dense.BitsPerWeight);
+        Assert.InRange(packed.Zeros, 0.5, 0.65);
+        Assert.True(packed.Bytes < dense.Bytes);
+        using var original = ModelFolder.Open(tiny.Model);
+        using var reopened = ModelFolder.Open(result.Exports[0].Path);
+        using var checkpoint = new StageCheckpoint(original.Tensors, original.Spec);
+        foreach (var file in Directory.GetFiles(tiny.At("run/stages/02-quantize-plain_rtn"))) checkpoint.Add(file);
+        var source = Assert.IsType<DecodingTensorSource>(reopened.Tensors);
+        foreach (var site in result.Sites.Select(s => s.Site).Distinct())
+        {
+            var (written, read) = (checkpoint.ReadQuantized(site)!, source.ReadQuantized(site + ".weight")!);
+            Assert.Equal(written.Codes, read.Codes);
+            Assert.Equal(written.Scales, read.Scales);
+        }
+    }
+
+    [Fact]
+    public async Task Weights_that_compressed_tensors_cannot_express_are_refused_before_the_run()
+    {
+        var recipe = tiny.Recipe(TinyRun.Rtn(groupSize: 20)) with { Export = [new ExportRecipe { Format = "compressed-tensors", To = "packed" }] };
+        var failure = await Assert.ThrowsAsync<RecipeException>(() => tiny.Run(recipe));
+        Assert.Contains("divide", failure.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(tiny.At("run")));
     }
 
     [Fact]
