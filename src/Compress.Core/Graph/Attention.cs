@@ -12,7 +12,10 @@ internal sealed class Attention(
     public IEnumerable<Norm> Norms => new[] { queryNorm, keyNorm }.OfType<Norm>();
 
     /// <summary>Queries that share one product: enough rows for a fast product, few enough that hidden keys cost little.</summary>
-    private const long QueryRows = 128;
+    private const long MostRows = 128;
+
+    /// <summary>Scores that are held at a time where that leaves enough rows: 32 MiB in bf16.</summary>
+    private const long MostScores = 1 << 24;
 
     /// <summary>Attention's output before the residual sum.</summary>
     /// <param name="x">Normalised hidden states <c>[batch, time, hidden]</c>; the caller has shown them to the observer.</param>
@@ -20,15 +23,17 @@ internal sealed class Attention(
     /// <param name="observer">Takes the output projection's input.</param>
     public torch.Tensor Forward(torch.Tensor x, PositionTables tables, IInputObserver? observer)
     {
+        using var scope = torch.NewDisposeScope();
         var q = Heads(query.Forward(x), spec.Heads, queryNorm, tables, rotate: true) * spec.Scale;
         var k = Heads(key.Forward(x), spec.KeyValueHeads, keyNorm, tables, rotate: true);
         var v = Heads(value.Forward(x), spec.KeyValueHeads, null, tables, rotate: false);
         var mixed = Mix(q, k, v, tables);
         observer?.OnInput(output.InputName, mixed);
-        return output.Forward(mixed);
+        return output.Forward(mixed).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Splits into heads, normalises and rotates: <c>[batch, time, heads · size]</c> to <c>[batch, time, heads, size]</c>.</summary>
+    /// <summary>Splits <c>[batch, time, heads · size]</c> into heads, normalises and rotates them.</summary>
+    /// <returns><c>[batch, time, heads, size]</c>.</returns>
     private torch.Tensor Heads(torch.Tensor x, int heads, Norm? norm, PositionTables tables, bool rotate)
     {
         var split = x.view(x.shape[0], x.shape[1], heads, spec.HeadSize);
@@ -66,11 +71,11 @@ internal sealed class Attention(
         var keys = k.transpose(1, 2).reshape(batch * kv, time, size);
         var values = v.transpose(1, 2).reshape(batch * kv, time, size);
         var parts = new List<torch.Tensor>();
-        for (long at = 0; at < time; at += QueryRows)
+        var most = Math.Clamp(MostScores / (batch * spec.Heads * time), 16, MostRows);
+        for (long at = 0; at < time; at += most)
         {
-            // Without gradients nothing needs the scores any more; with them, disposing only drops a reference.
             using var scope = torch.NewDisposeScope();
-            var rows = Math.Min(QueryRows, time - at);
+            var rows = Math.Min(most, time - at);
             var first = spec.Window is { } window ? Math.Max(0, at - window + 1) : 0;
             var seen = at + rows - first;
             var mine = queries.narrow(2, at, rows).reshape(batch * kv, groups * rows, size);

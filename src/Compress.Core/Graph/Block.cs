@@ -57,13 +57,20 @@ public sealed class Block : IDisposable
     /// <summary>The block's output.</summary>
     /// <param name="hidden">Borrowed hidden states <c>[batch, time, hidden]</c>, positions 0 … time − 1.</param>
     /// <param name="observer">Sees the inputs of the linear sites.</param>
-    /// <returns>New hidden states of the same shape and type, in the current dispose scope, as all intermediates are.</returns>
+    /// <returns>
+    /// New hidden states of the same shape and type, in the current dispose scope; intermediates that no gradient needs are gone.
+    /// </returns>
     public torch.Tensor Forward(torch.Tensor hidden, IInputObserver? observer = null)
     {
-        if (Spec.ParallelResidual) return Parallel(hidden, observer);
-        if (attention is not null) hidden = Residual(hidden, attentionNorm, attentionOutputNorm, x => Attend(x, observer));
-        if (mlp is not null) hidden = Residual(hidden, mlpNorm, mlpOutputNorm, x => Feed(x, observer));
-        return hidden;
+        using var scope = torch.NewDisposeScope();
+        var result = hidden;
+        if (Spec.ParallelResidual) result = Parallel(hidden, observer);
+        else
+        {
+            if (attention is not null) result = Residual(result, attentionNorm, attentionOutputNorm, x => Attend(x, observer));
+            if (mlp is not null) result = Residual(result, mlpNorm, mlpOutputNorm, x => Feed(x, observer));
+        }
+        return result.MoveToOuterDisposeScope();
     }
 
     /// <summary>The block's tensors as a checkpoint stores them: fused and transposed where the family does so.</summary>
@@ -79,13 +86,15 @@ public sealed class Block : IDisposable
 
     private torch.Tensor Residual(torch.Tensor hidden, Norm? before, Norm? after, Func<torch.Tensor, torch.Tensor> sublayer)
     {
+        // Disposing what a gradient needs only drops a reference to it.
+        using var scope = torch.NewDisposeScope();
         if (Spec.PostNorm)
         {
             var sum = hidden + sublayer(hidden);
-            return before is null ? sum : before.Forward(sum, hidden.dtype);
+            return (before is null ? sum : before.Forward(sum, hidden.dtype)).MoveToOuterDisposeScope();
         }
         var change = sublayer(before is null ? hidden : before.Forward(hidden, InputType));
-        return hidden + (after is null ? change : after.Forward(change, hidden.dtype));
+        return (hidden + (after is null ? change : after.Forward(change, hidden.dtype))).MoveToOuterDisposeScope();
     }
 
     private torch.Tensor Parallel(torch.Tensor hidden, IInputObserver? observer)

@@ -30,7 +30,7 @@ public static class CoupledGroups
         };
     }
 
-    /// <summary>Sets all slices of the groups to zero: the graph then computes what the smaller model will (<see cref="CoupledRemoval"/>).</summary>
+    /// <summary>Sets all slices of the groups to zero: the graph then computes what <see cref="CoupledRemoval"/>'s will.</summary>
     /// <param name="graph">The graph, changed in place.</param>
     /// <param name="groups">Groups of the graph's specification.</param>
     public static void Mask(ModelGraph graph, IEnumerable<CoupledGroup> groups)
@@ -87,7 +87,8 @@ public static class CoupledGroups
         return
         [
             .. shared ? [] : Whole(block.AttentionNorm, hidden), .. Whole(a.Query), .. Whole(a.Key), .. Whole(a.Value),
-            .. Whole(a.QueryNorm, a.HeadSize), .. Whole(a.KeyNorm, a.HeadSize), .. Whole(a.Output), .. Whole(block.AttentionOutputNorm, hidden),
+            .. Whole(a.QueryNorm, a.HeadSize), .. Whole(a.KeyNorm, a.HeadSize), .. Whole(a.Output),
+            .. Whole(block.AttentionOutputNorm, hidden),
         ];
     }
 

@@ -73,9 +73,13 @@ public sealed class CoupledRemoval
     /// <param name="tables">Tables shared with other blocks, borrowed; null for the block's own.</param>
     public Block Apply(Block block, int index, PositionTables? tables = null)
     {
-        if (block.Spec.Prefix != old.Blocks[KeptBlocks[index]].Prefix) throw new ArgumentException($"{block.Spec.Prefix} does not become block {index}");
+        if (block.Spec.Prefix != old.Blocks[KeptBlocks[index]].Prefix)
+        {
+            throw new ArgumentException($"{block.Spec.Prefix} does not become block {index}");
+        }
         using var _ = torch.no_grad();
-        return new Block(Spec.Blocks[index], Spec.HiddenSize, new CutReader(parameters, block.OwnParameters.Select(p => (p.Name, p.Value))), tables);
+        var reader = new CutReader(parameters, block.OwnParameters.Select(p => (p.Name, p.Value)));
+        return new Block(Spec.Blocks[index], Spec.HiddenSize, reader, tables);
     }
 
     private void Check(ModelSpec spec)

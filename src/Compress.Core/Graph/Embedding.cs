@@ -45,9 +45,11 @@ public sealed class Embedding : IDisposable
     /// <returns>Hidden states <c>[batch, time, hidden]</c>, in the current dispose scope.</returns>
     public torch.Tensor Forward(torch.Tensor ids)
     {
+        using var scope = torch.NewDisposeScope();
         var hidden = tokens.Value.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
         if (Spec.Scale != 1) hidden = hidden * Spec.Scale;
-        return positions is null ? hidden : hidden + positions.Value.narrow(0, Spec.PositionOffset, ids.shape[1]);
+        if (positions is not null) hidden = hidden + positions.Value.narrow(0, Spec.PositionOffset, ids.shape[1]);
+        return hidden.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -57,9 +57,11 @@ public sealed class Head : IDisposable
     /// <returns>Logits <c>[…, vocabulary]</c>, f32, in the current dispose scope.</returns>
     public torch.Tensor Forward(torch.Tensor hidden)
     {
+        using var scope = torch.NewDisposeScope();
         var logits = Site.Forward(Normalize(hidden));
         logits = logits.to(Precision.Wide(logits.dtype));
-        return Spec.SoftCap is { } cap ? (logits / cap).tanh() * cap : logits;
+        if (Spec.SoftCap is { } cap) logits = (logits / cap).tanh() * cap;
+        return logits.MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean cross-entropy of next tokens, differentiable, without ever holding all logits.</summary>
@@ -70,8 +72,11 @@ public sealed class Head : IDisposable
     /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
     /// <param name="targets">Borrowed target ids, int64, one a position; −100 leaves a position out.</param>
     /// <returns>Scalar loss in nats, in the current dispose scope.</returns>
-    public torch.Tensor CrossEntropy(torch.Tensor hidden, torch.Tensor targets) =>
-        HeadLoss.CrossEntropy(Site, Spec.SoftCap, Normalize(hidden).flatten(0, -2), targets.flatten());
+    public torch.Tensor CrossEntropy(torch.Tensor hidden, torch.Tensor targets)
+    {
+        using var scope = torch.NewDisposeScope();
+        return HeadLoss.CrossEntropy(Site, Spec.SoftCap, Normalize(hidden).flatten(0, -2), targets.flatten()).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -27,10 +27,13 @@ public sealed class LinearSite
     /// <summary>Where the weight is stored, and its shape.</summary>
     public LinearSpec Spec { get; }
 
-    /// <summary>Sites with equal input names read the same tensor: <c>attn_in</c>, <c>attn_out</c>, <c>mlp_in</c>, <c>mlp_mid</c> behind the block's prefix.</summary>
+    /// <summary>
+    /// Sites with equal input names read the same tensor: <c>attn_in</c>, <c>attn_out</c>, <c>mlp_in</c> or <c>mlp_mid</c> behind the
+    /// block's prefix, or <c>head_in</c>.
+    /// </summary>
     public string InputName { get; }
 
-    /// <summary>The weight, <c>[out, in]</c>. Setting it takes ownership and disposes the old one; a tied head sets the token table.</summary>
+    /// <summary>The weight, <c>[out, in]</c>. Setting it takes ownership, disposes the old one; a tied head's is the token table.</summary>
     /// <exception cref="ArgumentException">The new weight has another shape.</exception>
     public torch.Tensor Weight
     {
@@ -57,7 +60,8 @@ public sealed class LinearSite
     /// <returns>Output <c>[…, out]</c>, in the current dispose scope.</returns>
     public torch.Tensor Forward(torch.Tensor x)
     {
+        using var scope = torch.NewDisposeScope();
         var type = InputType;
-        return torch.nn.functional.linear(x.to(type), weight.Value.to(type), bias?.Value.to(type));
+        return torch.nn.functional.linear(x.to(type), weight.Value.to(type), bias?.Value.to(type)).MoveToOuterDisposeScope();
     }
 }

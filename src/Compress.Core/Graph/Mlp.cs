@@ -14,9 +14,18 @@ internal sealed class Mlp(LinearSite? gate, LinearSite up, LinearSite down, Acti
     /// <param name="observer">Takes the down projection's input.</param>
     public torch.Tensor Forward(torch.Tensor x, IInputObserver? observer)
     {
-        var channels = gate is null ? Activate(up.Forward(x)) : Activate(gate.Forward(x)) * up.Forward(x);
+        using var channels = Channels(x);
         observer?.OnInput(down.InputName, channels);
         return down.Forward(channels);
+    }
+
+    private torch.Tensor Channels(torch.Tensor x)
+    {
+        using var inner = up.Forward(x);
+        if (gate is null) return Activate(inner);
+        using var gated = gate.Forward(x);
+        using var active = Activate(gated);
+        return active * inner;
     }
 
     private torch.Tensor Activate(torch.Tensor x) => activation switch

@@ -4,7 +4,7 @@ using TorchSharp;
 
 namespace Compress.Core.Graph;
 
-/// <summary>A causal language model in torch, differentiable throughout; the same forward pass serves calibration, evaluation and training.</summary>
+/// <summary>A causal language model in torch; the same differentiable forward pass serves calibration, evaluation and training.</summary>
 /// <remarks>
 /// Norms, rotary and softmax run in f32 whatever the weights' type. The graph's tensors belong to no dispose scope; what a forward
 /// pass makes lies in the caller's scope.
@@ -51,7 +51,10 @@ public sealed class ModelGraph : IDisposable
         }
     }
 
-    /// <summary>Every tensor by its checkpoint name (parts of fused tensors: site name and <c>.weight</c> or <c>.bias</c>); a tied table once.</summary>
+    /// <summary>
+    /// Every trainable tensor, a tied table once, by its checkpoint name; parts of a fused tensor by their site's name and
+    /// <c>.weight</c> or <c>.bias</c>. What to write to a checkpoint is <see cref="StoredTensors"/>.
+    /// </summary>
     public IEnumerable<(string Name, torch.Tensor Value)> NamedParameters => Embedding.OwnParameters
         .Concat(Blocks.SelectMany(b => b.OwnParameters))
         .Concat(Head.OwnParameters)
@@ -68,7 +71,9 @@ public sealed class ModelGraph : IDisposable
         return new ModelGraph(spec, new CheckpointReader(source, type, device));
     }
 
-    /// <summary>A model to be trained: normal weights with deviation 0.02, residual outputs smaller by √(2 · blocks), norms one, biases zero.</summary>
+    /// <summary>
+    /// A model to be trained: normal weights with deviation 0.02, residual outputs smaller by √(2 · blocks), norms one, biases zero.
+    /// </summary>
     /// <param name="spec">The model.</param>
     /// <param name="seed">The same seed gives the same weights.</param>
     /// <param name="type">Type of the weights.</param>
@@ -79,7 +84,7 @@ public sealed class ModelGraph : IDisposable
         return new ModelGraph(spec, new RandomReader(seed, spec.Blocks.Length, type, device));
     }
 
-    /// <summary>All tensors as a checkpoint stores them, in the order of <see cref="SpecTensors.Expected"/> by part; a tied table once.</summary>
+    /// <summary>All tensors as a checkpoint stores them: fused and transposed where the family does so, a tied table once.</summary>
     /// <returns>Names and tensors; a tensor is the graph's own or lies in the current dispose scope.</returns>
     public IEnumerable<(string Name, torch.Tensor Value)> StoredTensors() => Embedding.OwnParameters.Select(p => (p.Name, p.Value))
         .Concat(Blocks.SelectMany(b => b.StoredTensors()))
@@ -91,20 +96,32 @@ public sealed class ModelGraph : IDisposable
     public torch.Tensor Hidden(torch.Tensor ids)
     {
         var hidden = Embedding.Forward(ids);
-        foreach (var block in Blocks) hidden = block.Forward(hidden);
+        foreach (var block in Blocks)
+        {
+            using var input = hidden;
+            hidden = block.Forward(input);
+        }
         return hidden;
     }
 
     /// <summary>Logits of every position.</summary>
     /// <param name="ids">Borrowed ids <c>[batch, time]</c>, int64.</param>
     /// <returns>Logits <c>[batch, time, vocabulary]</c>, f32, in the current dispose scope.</returns>
-    public torch.Tensor Forward(torch.Tensor ids) => Head.Forward(Hidden(ids));
+    public torch.Tensor Forward(torch.Tensor ids)
+    {
+        using var hidden = Hidden(ids);
+        return Head.Forward(hidden);
+    }
 
     /// <summary>Mean cross-entropy of targets, without ever holding all logits; the loss that training minimises.</summary>
     /// <param name="ids">Borrowed ids <c>[batch, time]</c>, int64.</param>
     /// <param name="targets">Borrowed target of each position, shaped as <paramref name="ids"/>; −100 leaves a position out.</param>
     /// <returns>Scalar loss in nats, differentiable once, in the current dispose scope.</returns>
-    public torch.Tensor CrossEntropy(torch.Tensor ids, torch.Tensor targets) => Head.CrossEntropy(Hidden(ids), targets);
+    public torch.Tensor CrossEntropy(torch.Tensor ids, torch.Tensor targets)
+    {
+        using var hidden = Hidden(ids);
+        return Head.CrossEntropy(hidden, targets);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

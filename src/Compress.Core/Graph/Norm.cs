@@ -15,13 +15,14 @@ internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
     /// <param name="type">Type of the result.</param>
     public torch.Tensor Forward(torch.Tensor x, torch.ScalarType type)
     {
+        using var scope = torch.NewDisposeScope();
         var wideType = Precision.Wide(x.dtype);
         var wide = x.to(wideType);
         if (Spec.Kind == NormKind.Layer)
         {
             var (w, b) = (weight?.Value.to(wideType), bias?.Value.to(wideType));
             if (w is not null && Spec.WeightOffset != 0) w = w + Spec.WeightOffset;
-            return torch.nn.functional.layer_norm(wide, [x.shape[^1]], w, b, Spec.Epsilon).to(type);
+            return torch.nn.functional.layer_norm(wide, [x.shape[^1]], w, b, Spec.Epsilon).to(type).MoveToOuterDisposeScope();
         }
         var scaled = wide * (wide.square().mean([-1], keepdim: true) + Spec.Epsilon).rsqrt();
         if (weight is not null)
@@ -29,6 +30,6 @@ internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
             var w = weight.Value.to(wideType);
             scaled = scaled * (Spec.WeightOffset == 0 ? w : w + Spec.WeightOffset);
         }
-        return scaled.to(type);
+        return scaled.to(type).MoveToOuterDisposeScope();
     }
 }

@@ -7,15 +7,15 @@ namespace Compress.Core.Graph;
 /// <remarks>Not thread-safe: one graph runs one forward pass at a time.</remarks>
 public sealed class PositionTables : IDisposable
 {
-    private readonly Dictionary<(RotarySpec Spec, long Length, torch.ScalarType Type, string Device), (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
-    private readonly Dictionary<(int? Window, long Rows, long Columns, torch.ScalarType Type, string Device), torch.Tensor> masks = [];
+    private readonly Dictionary<RotaryKey, (torch.Tensor Cos, torch.Tensor Sin)> rotary = [];
+    private readonly Dictionary<MaskKey, torch.Tensor> masks = [];
 
     /// <summary>Borrowed tables for positions 0 … length − 1.</summary>
     /// <returns><c>cos</c> and signed <c>sin</c> (minus in the first half), <c>[length, 1, rotated dimensions]</c>.</returns>
     internal (torch.Tensor Cos, torch.Tensor Sin) Rotary(
         RotarySpec spec, long length, torch.ScalarType type, torch.Device device)
     {
-        var key = (spec, length, type, device.ToString());
+        var key = new RotaryKey(spec, length, type, device.ToString());
         if (rotary.TryGetValue(key, out var tables)) return tables;
         var frequencies = length > spec.LongBeyond && spec.LongInverseFrequencies.Length > 0
             ? spec.LongInverseFrequencies
@@ -47,7 +47,7 @@ public sealed class PositionTables : IDisposable
     /// <param name="device">Where it lies.</param>
     internal torch.Tensor Mask(int? window, long rows, long columns, torch.ScalarType type, torch.Device device)
     {
-        var key = (window, rows, columns, type, device.ToString());
+        var key = new MaskKey(window, rows, columns, type, device.ToString());
         if (masks.TryGetValue(key, out var mask)) return mask;
         using var scope = torch.NewDisposeScope();
         using var _ = torch.no_grad();
@@ -72,6 +72,10 @@ public sealed class PositionTables : IDisposable
         rotary.Clear();
         masks.Clear();
     }
+
+    private readonly record struct RotaryKey(RotarySpec Spec, long Length, torch.ScalarType Type, string Device);
+
+    private readonly record struct MaskKey(int? Window, long Rows, long Columns, torch.ScalarType Type, string Device);
 
     private static torch.Tensor Own(torch.Tensor tensor) => tensor.DetachFromDisposeScope();
 }

@@ -4,7 +4,7 @@ using TorchSharp;
 namespace Compress.Core.Graph;
 
 /// <summary>A random start for training, as GPT-2's: normal with deviation 0.02, residual outputs smaller by √(2 · blocks).</summary>
-/// <remarks>Radford et al. 2019, section 2.3. Each tensor draws from its own generator, seeded by its name: order does not matter.</remarks>
+/// <remarks>Radford et al. 2019, section 2.3. Each tensor draws from its own generator, seeded by its name, in any order.</remarks>
 internal sealed class RandomReader(int seed, int blocks, torch.ScalarType type, torch.Device device) : IWeightReader
 {
     private const double Deviation = 0.02;

@@ -10,7 +10,8 @@ internal static class StoredTensors
     /// <param name="norms">Norms, stored as they are.</param>
     /// <param name="sites">Linear sites.</param>
     /// <param name="tied">Whether the sites' weights are stored elsewhere.</param>
-    public static IEnumerable<(string Name, torch.Tensor Value)> Of(IEnumerable<Norm> norms, IReadOnlyList<LinearSite> sites, bool tied = false)
+    public static IEnumerable<(string Name, torch.Tensor Value)> Of(
+        IEnumerable<Norm> norms, IReadOnlyList<LinearSite> sites, bool tied = false)
     {
         foreach (var parameter in norms.SelectMany(n => n.Parameters)) yield return (parameter.Name, parameter.Value);
         var parts = sites.SelectMany(site => tied ? [] : new[] { (Part: site.Spec.Weight, Value: site.Weight) })

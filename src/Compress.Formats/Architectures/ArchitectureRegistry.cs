@@ -5,7 +5,7 @@ using Compress.Formats.Checkpoints;
 
 namespace Compress.Formats.Architectures;
 
-/// <summary>Finds the family of a <c>config.json</c> and reads it; checks a checkpoint's tensors against the result before weights are read.</summary>
+/// <summary>Reads a <c>config.json</c> by its family; checks a checkpoint's headers against the result before weights are read.</summary>
 public static class ArchitectureRegistry
 {
     private const int MostNamesShown = 8;
@@ -92,7 +92,8 @@ public static class ArchitectureRegistry
     private static void Describe(List<string> problems, string what, List<string> names)
     {
         if (names.Count == 0) return;
-        var more = names.Count > MostNamesShown ? string.Create(CultureInfo.InvariantCulture, $" and {names.Count - MostNamesShown} more") : "";
+        var hidden = names.Count - MostNamesShown;
+        var more = hidden > 0 ? string.Create(CultureInfo.InvariantCulture, $" and {hidden} more") : "";
         problems.Add(string.Create(CultureInfo.InvariantCulture,
             $"{names.Count} {what}: {string.Join(", ", names.Take(MostNamesShown))}{more}"));
     }

@@ -31,7 +31,10 @@ public sealed record BlockShape(int? Heads, int? KeyValueHeads, int? Intermediat
     {
         uniform.Check(config, "num_attention_heads", headSize, grouped);
         if (config.List(Key) is not { } entries) return [.. Enumerable.Range(0, blocks).Select(i => uniform with { Layer = i })];
-        if (entries.Count != blocks) throw config.Wrong(Key, FormattableString.Invariant($"has {entries.Count} entries for {blocks} blocks"));
+        if (entries.Count != blocks)
+        {
+            throw config.Wrong(Key, FormattableString.Invariant($"has {entries.Count} entries for {blocks} blocks"));
+        }
         return [.. entries.Select((e, i) => Read(e, config, i, headSize, grouped))];
     }
 
@@ -62,7 +65,8 @@ public sealed record BlockShape(int? Heads, int? KeyValueHeads, int? Intermediat
         if (Heads is not { } heads) return;
         if (heads % KeyValueHeads!.Value != 0)
         {
-            throw config.Wrong(where, FormattableString.Invariant($"gives {heads} heads, which {KeyValueHeads} key/value heads do not divide"));
+            throw config.Wrong(
+                where, FormattableString.Invariant($"gives {heads} heads, which {KeyValueHeads} key/value heads do not divide"));
         }
         if (!grouped && heads != KeyValueHeads)
         {

@@ -11,7 +11,8 @@ internal static class Common
         name, new WeightPart(name + ".weight"), bias ? new WeightPart(name + ".bias") : null, inFeatures, outFeatures);
 
     /// <summary>A part of a fused tensor stored as <c>name.weight</c> and <c>name.bias</c>; its site is <c>name.part</c>.</summary>
-    public static LinearSpec FusedPart(string name, string part, RowPattern rows, int inFeatures, bool bias, bool transposed = false) => new(
+    public static LinearSpec FusedPart(
+        string name, string part, RowPattern rows, int inFeatures, bool bias, bool transposed = false) => new(
         $"{name}.{part}",
         new WeightPart(name + ".weight", transposed, rows),
         bias ? new WeightPart(name + ".bias", Rows: rows) : null,

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Compress.Formats.Architectures;
 
-/// <summary>Reads values of a <c>config.json</c> with the checks that every family needs; failures name the file, the key and the value.</summary>
+/// <summary>Reads values of a <c>config.json</c> with the checks that every family needs; failures name file, key and value.</summary>
 internal sealed class ConfigReader
 {
     /// <summary>No public model comes near; a larger number is a broken file and must not size an allocation.</summary>
@@ -91,7 +91,9 @@ internal sealed class ConfigReader
     public IReadOnlyList<JsonElement>? List(string key)
     {
         if (Find(key) is not { } value) return null;
-        return value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : throw Wrong(key, $"is {Show(value)}; expected a list");
+        return value.ValueKind == JsonValueKind.Array
+            ? [.. value.EnumerateArray()]
+            : throw Wrong(key, $"is {Show(value)}; expected a list");
     }
 
     /// <summary>A nested object's reader, or null where absent; its messages name <c>key.inner</c>.</summary>

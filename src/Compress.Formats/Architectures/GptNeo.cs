@@ -59,7 +59,8 @@ internal sealed class GptNeo : IArchitecture
             var width = shape.Heads!.Value * headSize;
             if (shape.Layer >= local.Count)
             {
-                throw config.Wrong("attention_types", FormattableString.Invariant($"covers {local.Count} layers; layer {shape.Layer} is asked for"));
+                throw config.Wrong(
+                    "attention_types", FormattableString.Invariant($"covers {local.Count} layers; layer {shape.Layer} is asked for"));
             }
             return new AttentionSpec
             {
@@ -79,7 +80,7 @@ internal sealed class GptNeo : IArchitecture
     public bool IsBuffer(string tensor) => tensor.EndsWith(".attn.attention.bias", StringComparison.Ordinal)
         || tensor.EndsWith(".attn.attention.masked_bias", StringComparison.Ordinal);
 
-    /// <summary>Whether each layer is local: <c>attention_layers</c>, or <c>attention_types</c> as <c>[[["global", "local"], 12]]</c>.</summary>
+    /// <summary>Which layers are local: <c>attention_layers</c>, or <c>attention_types</c>: <c>[[["global", "local"], 12]]</c>.</summary>
     private static List<bool> LocalLayers(ConfigReader config)
     {
         if (config.List("attention_layers") is { } layers) return [.. layers.Select(l => IsLocal(config, "attention_layers", l))];

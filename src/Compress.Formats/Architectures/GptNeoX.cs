@@ -1,6 +1,6 @@
 namespace Compress.Formats.Architectures;
 
-/// <summary>GPT-NeoX, Pythia: partial rotary, q, k, v interleaved by head in one tensor, sublayers in parallel behind their own norms.</summary>
+/// <summary>GPT-NeoX, Pythia: partial rotary, q, k, v interleaved by head in one tensor, parallel sublayers with their own norms.</summary>
 /// <remarks>Black et al. 2022, arXiv:2204.06745; Biderman et al. 2023, arXiv:2304.01373.</remarks>
 internal sealed class GptNeoX : IArchitecture
 {

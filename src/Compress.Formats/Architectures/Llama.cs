@@ -1,6 +1,6 @@
 namespace Compress.Formats.Architectures;
 
-/// <summary>Llama 1 to 3.x, TinyLlama, SmolLM and others of <c>model_type: llama</c>: RMS norms, rotary, grouped KV heads, gated MLP.</summary>
+/// <summary>Llama 1 to 3.x and others of <c>model_type: llama</c>: RMS norms, rotary, grouped KV heads, gated MLP.</summary>
 /// <remarks>Touvron et al. 2023, arXiv:2302.13971; grouped heads: Ainslie et al. 2023, arXiv:2305.13245.</remarks>
 internal sealed class Llama : IArchitecture
 {

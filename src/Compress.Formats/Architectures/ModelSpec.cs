@@ -18,7 +18,7 @@ public sealed record WeightPart(string Tensor, bool Transposed = false, RowPatte
 public sealed record RowPattern(int Start, int Count, int Run, int Stride);
 
 /// <summary>One linear map <c>y = x Wᵀ + b</c> that methods may touch.</summary>
-/// <param name="Name">Stable site name: the stored tensor without <c>.weight</c>, with <c>.q</c>, <c>.k</c>, … for parts of a fused one.</param>
+/// <param name="Name">Stable site name: the stored tensor without <c>.weight</c>; with <c>.q</c>, <c>.k</c> … for parts of one.</param>
 /// <param name="Weight">Where <c>W</c>, <c>[out, in]</c>, is stored.</param>
 /// <param name="Bias">Where <c>b</c>, <c>[out]</c>, is stored; null without bias.</param>
 /// <param name="InFeatures">Columns of <c>W</c>.</param>
@@ -49,7 +49,7 @@ public sealed record NormSpec(NormKind Kind, string? Weight, string? Bias, doubl
 /// <param name="AttentionFactor">Multiplies cos and sin (yarn, longrope); 1 otherwise.</param>
 public sealed record RotarySpec(int Dimensions, ImmutableArray<double> InverseFrequencies, double AttentionFactor = 1)
 {
-    /// <summary>Frequencies that replace <see cref="InverseFrequencies"/> for sequences beyond <see cref="LongBeyond"/> (longrope); empty if none.</summary>
+    /// <summary>Frequencies of sequences beyond <see cref="LongBeyond"/> (longrope); empty where they are the same.</summary>
     public ImmutableArray<double> LongInverseFrequencies { get; init; } = [];
 
     /// <summary>Longest sequence, in tokens, that uses <see cref="InverseFrequencies"/>; matters only where long ones exist.</summary>
@@ -115,7 +115,7 @@ public enum Activation
     Relu,
 }
 
-/// <summary>The block's feed-forward part: <c>down(act(gate x) · up x)</c>, or <c>down(act(up x))</c> where <see cref="Gate"/> is null.</summary>
+/// <summary>The block's feed-forward part: <c>down(act(gate x) · up x)</c>, or <c>down(act(up x))</c> without a gate.</summary>
 /// <param name="Gate">Gate projection, or null for a plain MLP.</param>
 /// <param name="Up">Up projection, <c>[intermediate, hidden]</c>.</param>
 /// <param name="Down">Down projection, <c>[hidden, intermediate]</c>.</param>
@@ -134,7 +134,7 @@ public sealed record BlockSpec
     /// <summary>Feed-forward part, or null where it was removed.</summary>
     public MlpSpec? Mlp { get; init; }
 
-    /// <summary>Norm before attention (and before the MLP as well where <see cref="ParallelResidual"/> and <see cref="MlpNorm"/> is null).</summary>
+    /// <summary>Norm before attention; before the MLP too where the sublayers are parallel and <see cref="MlpNorm"/> is null.</summary>
     public NormSpec? AttentionNorm { get; init; }
 
     /// <summary>Norm on attention's output before it is added (Gemma 2), or null.</summary>

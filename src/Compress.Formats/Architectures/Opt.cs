@@ -1,6 +1,6 @@
 namespace Compress.Formats.Architectures;
 
-/// <summary>OPT: learned positions behind an offset of two, ReLU, biases, layer norms before (or, in one size, after) the sublayers.</summary>
+/// <summary>OPT: learned positions behind an offset of two, ReLU, biases, layer norms before (in one size, after) the sublayers.</summary>
 /// <remarks>Zhang et al. 2022, arXiv:2205.01068.</remarks>
 internal sealed class Opt : IArchitecture
 {

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Compress.Formats.Architectures;
 
-/// <summary>Rotary frequencies from <c>rope_theta</c>, <c>rope_scaling</c> (transformers 4) and <c>rope_parameters</c> (transformers 5).</summary>
+/// <summary>Rotary frequencies: <c>rope_theta</c>, <c>rope_scaling</c> (transformers 4), <c>rope_parameters</c> (transformers 5).</summary>
 /// <remarks>
 /// RoFormer (Su et al. 2021, arXiv:2104.09864); Llama 3.1's scaling by wavelength; position interpolation (Chen et al. 2023,
 /// arXiv:2306.15595) as <c>linear</c>; LongRoPE (Ding et al. 2024, arXiv:2402.13753) as <c>longrope</c>.
@@ -17,7 +17,7 @@ internal static class Rope
     /// <param name="config">Configuration; <c>rope_parameters</c> may be nested by layer kind.</param>
     /// <param name="dimensions">Rotated dimensions of a head (even).</param>
     /// <param name="theta">Base where the configuration names none.</param>
-    /// <param name="layerKind">Key inside a nested <c>rope_parameters</c> (<c>full_attention</c>, <c>sliding_attention</c>), or null.</param>
+    /// <param name="layerKind">Key inside a nested <c>rope_parameters</c>, such as <c>full_attention</c>, or null.</param>
     public static RotarySpec Read(ConfigReader config, int dimensions, double theta = 10000, string? layerKind = null)
     {
         var scaling = config.Section("rope_parameters");

@@ -7,8 +7,8 @@ namespace Compress.Formats.Architectures;
 /// <remarks>
 /// Where all blocks are alike the family's own keys say so, and other programs can load the result. Otherwise
 /// <see cref="BlockShape.Key"/> lists the blocks. A cut hidden size keeps the head size (<c>head_dim</c>) and, for RMS norms, takes
-/// <c>epsilon · old size / new size</c>, so that with scales multiplied by <c>√(old size / new size)</c> each norm gives exactly what it gave
-/// on the old width with zeros in the removed dimensions.
+/// <c>epsilon · old size / new size</c>, so that with scales multiplied by <c>√(old size / new size)</c> each norm gives exactly what it
+/// gave on the old width with zeros in the removed dimensions.
 /// </remarks>
 public static class SmallerConfig
 {
@@ -95,7 +95,8 @@ public static class SmallerConfig
 
     /// <summary>Whether what depends on a layer's number came out the same.</summary>
     private static bool Alike(ModelSpec a, ModelSpec b) => a.Blocks.Zip(b.Blocks).All(p =>
-        p.First.Attention is { } x && p.Second.Attention is { } y && x.Window == y.Window && x.Scale == y.Scale && Alike(x.Rotary, y.Rotary));
+        p is { First.Attention: { } x, Second.Attention: { } y }
+        && x.Window == y.Window && x.Scale == y.Scale && Alike(x.Rotary, y.Rotary));
 
     private static bool Alike(RotarySpec? a, RotarySpec? b) => a is null
         ? b is null

@@ -79,7 +79,8 @@ public static class SpecTensors
             }
         }
 
-        public IReadOnlyList<(string, ImmutableArray<long>)> InOrder() => [.. order.Select(n => (n, shapes.TryGetValue(n, out var s) ? s : Fused(n)))];
+        public IReadOnlyList<(string, ImmutableArray<long>)> InOrder() =>
+            [.. order.Select(n => (n, shapes.TryGetValue(n, out var s) ? s : Fused(n)))];
 
         private ImmutableArray<long> Fused(string name) => fused[name] switch
         {

@@ -19,7 +19,7 @@ internal static class Compare
         }
     }
 
-    /// <summary>Asserts that logits agree to a tolerance relative to the largest expected one, and that the expectation is not trivial.</summary>
+    /// <summary>Asserts that logits agree to a tolerance relative to the largest expected one, and that this one is not tiny.</summary>
     public static void Logits(double[][] expected, torch.Tensor actual, double tolerance)
     {
         var (time, vocabulary) = (expected.Length, expected[0].Length);

@@ -69,7 +69,11 @@ public class CoupledRemovalTests
     [Theory]
     [MemberData(nameof(WithRmsNorms))]
     public void Hidden_dimensions_behind_rms_norms(string family) => Check(family, spec =>
-        [.. new[] { 0, 3, 4, 17, 30, 31 }.Select(CoupledGroup.HiddenDimension), CoupledGroup.MlpChannel(2, 7), CoupledGroup.KeyValueHead(1, 1)]);
+    [
+        .. new[] { 0, 3, 4, 17, 30, 31 }.Select(CoupledGroup.HiddenDimension),
+        CoupledGroup.MlpChannel(2, 7),
+        CoupledGroup.KeyValueHead(1, 1),
+    ]);
 
     [Fact]
     public void Hidden_dimensions_behind_layer_norms_leave_the_norms_to_the_remaining_ones()

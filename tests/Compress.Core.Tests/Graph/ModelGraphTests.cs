@@ -147,7 +147,10 @@ public class ModelGraphTests
         using var second = Random(7);
         using var other = Random(8);
         using var scope = torch.NewDisposeScope();
-        foreach (var ((name, a), (_, b)) in first.NamedParameters.Zip(second.NamedParameters)) Assert.True(a.equal(b).all().item<bool>(), name);
+        foreach (var ((name, a), (_, b)) in first.NamedParameters.Zip(second.NamedParameters))
+        {
+            Assert.True(a.equal(b).all().item<bool>(), name);
+        }
         var q = first.Blocks[0].Sites[0].Weight;
         Assert.False(q.equal(other.Blocks[0].Sites[0].Weight).all().item<bool>());
         Assert.InRange(q.std().item<float>(), 0.018, 0.022);

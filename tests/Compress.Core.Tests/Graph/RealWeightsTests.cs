@@ -111,7 +111,8 @@ public class RealWeightsTests
             tensors.Add(entry.Name, [.. shape], values);
         }
         using var config = JsonDocument.Parse("""
-            {"model_type": "gpt2", "n_embd": 48, "n_head": 3, "n_layer": 3, "n_positions": 11, "vocab_size": 3, "tie_word_embeddings": false}
+            {"model_type": "gpt2", "n_embd": 48, "n_head": 3, "n_layer": 3, "n_positions": 11, "vocab_size": 3,
+             "tie_word_embeddings": false}
             """);
         spec = ArchitectureRegistry.Read(config.RootElement, tensors.Tensors, "gpt-nano");
         return tensors;

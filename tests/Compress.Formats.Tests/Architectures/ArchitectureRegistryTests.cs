@@ -21,9 +21,9 @@ public class ArchitectureRegistryTests
     [InlineData("""{"head_dim": 7}""", "7 rotary dimensions a head; expected an even number")]
     [InlineData("""{"hidden_act": "mish"}""", "\"hidden_act\" is \"mish\", which is not supported. Supported: silu")]
     [InlineData("""{"rms_norm_eps": 0}""", "\"rms_norm_eps\" is 0; expected a number above 0")]
-    [InlineData("""{"model_type": "mamba"}""", "\"model_type\" is \"mamba\", which is not supported. Supported: gemma, gemma2, gemma3_text, gpt2")]
+    [InlineData("""{"model_type": "mamba"}""", "is \"mamba\", which is not supported. Supported: gemma, gemma2, gemma3_text, gpt2")]
     [InlineData("""{"model_type": null}""", "\"model_type\" is missing")]
-    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4}}""", "rope_scaling: \"rope_type\" is \"yarn\", which is not supported")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4}}""", "rope_scaling: \"rope_type\" is \"yarn\", which")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear"}}""", "rope_scaling: \"factor\" is missing")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 0}}""", "expected a number above 0")]
     [InlineData("""{"rope_scaling": 8}""", "\"rope_scaling\" is 8; expected an object")]
@@ -68,7 +68,8 @@ public class ArchitectureRegistryTests
         tensors.Remove("model.layers.1.mlp.up_proj.weight");
         tensors["model.norm.weight"] = Header("model.norm.weight", [31]);
         tensors["extra.weight"] = Header("extra.weight", [1]);
-        tensors["model.layers.0.self_attn.q_proj.weight"] = tensors["model.layers.0.self_attn.q_proj.weight"] with { Type = ElementType.I8 };
+        const string Query = "model.layers.0.self_attn.q_proj.weight";
+        tensors[Query] = tensors[Query] with { Type = ElementType.I8 };
         var failure = Assert.Throws<ModelFileException>(() => Read(config, tensors));
         Assert.Contains("1 missing: model.layers.1.mlp.up_proj.weight [40, 32]", failure.Message, StringComparison.Ordinal);
         Assert.Contains("1 wrong shape: model.norm.weight is [31], expected [32]", failure.Message, StringComparison.Ordinal);
@@ -95,7 +96,8 @@ public class ArchitectureRegistryTests
               {"layer": 0, "attention": {"heads": 2, "key_value_heads": 1}, "mlp": {"intermediate_size": 24}},
               {"layer": 3, "attention": null, "mlp": {"intermediate_size": 8}}], "head_dim": 8}
             """));
-        Assert.Equal((2, 1, 24), (spec.Blocks[0].Attention!.Heads, spec.Blocks[0].Attention!.KeyValueHeads, spec.Blocks[0].Mlp!.Up.OutFeatures));
+        var attention = spec.Blocks[0].Attention!;
+        Assert.Equal((2, 1, 24), (attention.Heads, attention.KeyValueHeads, spec.Blocks[0].Mlp!.Up.OutFeatures));
         Assert.Null(spec.Blocks[1].Attention);
         Assert.Null(spec.Blocks[1].AttentionNorm);
         Assert.Equal("model.layers.1", spec.Blocks[1].Prefix);

@@ -33,7 +33,8 @@ internal static class NaiveGpt
             var (weight, bias) = (model[name + ".weight"], model[name + ".bias"]);
             if (kept is null) return LayerNorm(rows, weight, bias, epsilon);
             var part = LayerNorm([.. rows.Select(r => Pick(r))], Pick(weight), Pick(bias), epsilon);
-            return [.. part.Select(r => Enumerable.Range(0, hidden).Select(d => Array.IndexOf(kept, d) is var i and >= 0 ? r[i] : 0).ToArray())];
+            var places = Enumerable.Range(0, hidden).Select(d => Array.IndexOf(kept, d));
+            return [.. part.Select(r => places.Select(i => i < 0 ? 0 : r[i]).ToArray())];
         }
 
         double[] Pick(double[] values) => [.. kept.Select(d => values[d])];
@@ -87,7 +88,8 @@ internal static class NaiveGpt
             else x = Add(x = Add(x, attended), Mlp(x));
 
             double[][] Mlp(double[][] rows) => Biased(
-                Map(Biased(Norm(rows, layer + "post_attention_layernorm"), layer + "mlp.dense_h_to_4h"), Gelu), layer + "mlp.dense_4h_to_h");
+                Map(Biased(Norm(rows, layer + "post_attention_layernorm"), layer + "mlp.dense_h_to_4h"), Gelu),
+                layer + "mlp.dense_4h_to_h");
         }
         return Linear(Norm(x, "gpt_neox.final_layer_norm"), model["embed_out.weight"], null);
 

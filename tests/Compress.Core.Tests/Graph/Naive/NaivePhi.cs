@@ -51,13 +51,15 @@ internal static class NaivePhi
         for (var i = 0; i < model.Int("num_hidden_layers"); i++)
         {
             var layer = $"model.layers.{i}.";
-            var fused = Linear(RmsNorm(x, model[layer + "input_layernorm.weight"], epsilon), model[layer + "self_attn.qkv_proj.weight"], null);
+            var normed = RmsNorm(x, model[layer + "input_layernorm.weight"], epsilon);
+            var fused = Linear(normed, model[layer + "self_attn.qkv_proj.weight"], null);
             var mixed = Enumerable.Range(0, heads).Select(h =>
             {
                 var group = h / (heads / keyValueHeads);
                 var q = Head(fused, h, size).Select((r, t) => Rotate(r, t, frequencies, factor)).ToArray();
                 var k = Head(fused, heads + group, size).Select((r, t) => Rotate(r, t, frequencies, factor)).ToArray();
-                return Attend(q, k, Head(fused, heads + keyValueHeads + group, size), 1 / Math.Sqrt(size), (int?)model.Config["sliding_window"]);
+                var v = Head(fused, heads + keyValueHeads + group, size);
+                return Attend(q, k, v, 1 / Math.Sqrt(size), (int?)model.Config["sliding_window"]);
             }).ToList();
             x = Add(x, Linear(Join(mixed), model[layer + "self_attn.o_proj.weight"], null));
             var both = Linear(
@@ -75,6 +77,7 @@ internal static class NaivePhi
         if (model.Config["rope_scaling"] is not JsonObject scaling) return (plain, 1);
         var (original, longest) = (model.Int("original_max_position_embeddings"), model.Int("max_position_embeddings"));
         var factors = scaling[length > original ? "long_factor" : "short_factor"]!.AsArray();
-        return ([.. plain.Select((f, i) => f / (double)factors[i]!)], Math.Sqrt(1 + Math.Log((double)longest / original) / Math.Log(original)));
+        var stretch = Math.Log((double)longest / original) / Math.Log(original);
+        return ([.. plain.Select((f, i) => f / (double)factors[i]!)], Math.Sqrt(1 + stretch));
     }
 }
