@@ -75,8 +75,10 @@ internal static class CommandLine
     /// <summary>An unknown word first of all: a missing command or argument usually follows from it.</summary>
     private static IReadOnlyList<string> Problems(ParseResult parsed)
     {
-        var unknown = parsed.Errors.Where(e => parsed.UnmatchedTokens.Any(t => e.Message.Contains($"'{t}'", StringComparison.Ordinal))).ToList();
-        return [.. (unknown.Count > 0 ? unknown : parsed.Errors).Select(e => string.Join(' ', e.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))];
+        var unknown = parsed.Errors.Where(e => parsed.UnmatchedTokens.Any(t => e.Message.Contains($"'{t}'", StringComparison.Ordinal)))
+            .ToList();
+        return [.. (unknown.Count > 0 ? unknown : parsed.Errors)
+            .Select(e => string.Join(' ', e.Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))];
     }
 
     private static string? Hint(ParseResult parsed)

@@ -13,5 +13,6 @@ internal static class Installed
     public static MethodCatalogue Methods => Catalogue.Value;
 
     /// <summary>The program's version.</summary>
-    public static string Version => typeof(Installed).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+    public static string Version =>
+        typeof(Installed).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 }

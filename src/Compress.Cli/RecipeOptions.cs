@@ -15,5 +15,6 @@ internal static class RecipeOptions
     };
 
     /// <summary><c>--output DIR</c>.</summary>
-    public static Option<string?> Output() => new("--output") { Description = "Run folder; default: runs/<name of the recipe>.", HelpName = "DIR" };
+    public static Option<string?> Output() =>
+        new("--output") { Description = "Run folder; default: runs/<name of the recipe>.", HelpName = "DIR" };
 }

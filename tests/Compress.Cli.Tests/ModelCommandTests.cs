@@ -59,7 +59,8 @@ public sealed class ModelCommandTests : IDisposable
         var result = await Cli.RunAsync("convert", tiny.Model, copy, "--json");
         Assert.Equal(0, result.Code);
         Assert.Contains("model.safetensors", ((JsonArray)result.Json["files"]!).Select(f => (string)f!["name"]!));
-        var (before, after) = ((await Cli.RunAsync("inspect", tiny.Model, "--json")).Json, (await Cli.RunAsync("inspect", copy, "--json")).Json);
+        var before = (await Cli.RunAsync("inspect", tiny.Model, "--json")).Json;
+        var after = (await Cli.RunAsync("inspect", copy, "--json")).Json;
         Assert.Equal(before["sites"]!.ToJsonString(), after["sites"]!.ToJsonString());
     }
 
@@ -94,10 +95,14 @@ public sealed class ModelCommandTests : IDisposable
         switch (how)
         {
             case "truncated weights": File.WriteAllBytes(weights, bytes[..(bytes.Length / 2)]); break;
-            case "header longer than the file": File.WriteAllBytes(weights, [.. BitConverter.GetBytes(long.MaxValue), .. bytes[8..]]); break;
+            case "header longer than the file":
+                File.WriteAllBytes(weights, [.. BitConverter.GetBytes(long.MaxValue), .. bytes[8..]]);
+                break;
             case "header that is no JSON": File.WriteAllBytes(weights, [.. bytes[..8], (byte)'x', .. bytes[9..]]); break;
             case "broken config": File.WriteAllText(config, "{ \"model_type\": "); break;
-            case "config of another shape": File.WriteAllText(config, File.ReadAllText(config).Replace("\"hidden_size\": 64", "\"hidden_size\": 128")); break;
+            case "config of another shape":
+                File.WriteAllText(config, File.ReadAllText(config).Replace("\"hidden_size\": 64", "\"hidden_size\": 128"));
+                break;
             case "no config": File.Delete(config); break;
             case "no weights": File.Delete(weights); break;
             case "broken tokenizer": File.WriteAllText(Path.Combine(tiny.Model, "tokenizer.json"), "[1, 2"); break;

@@ -11,7 +11,8 @@ public sealed class PlanCommandTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private string Recipe(string stages) => tiny.Write("r.yaml", $"model: {tiny.Model}\ncalibration: {{ data: {tiny.Text}, samples: 8, length: 64 }}\nstages:\n{stages}");
+    private string Recipe(string stages) =>
+        tiny.Write("r.yaml", $"model: {tiny.Model}\ncalibration: {{ data: {tiny.Text}, samples: 8, length: 64 }}\nstages:\n{stages}");
 
     [Fact]
     public async Task A_plan_names_what_happens_to_each_site()
@@ -32,7 +33,8 @@ public sealed class PlanCommandTests : IDisposable
     [Fact]
     public async Task A_recipe_that_does_not_fit_is_refused_with_every_problem()
     {
-        var recipe = Recipe("  - prune: { method: wanda, pattern: \"3:7\" }\n  - prune: { method: wanda, sparsity: 0.5, targets: [up_prj] }");
+        var recipe = Recipe("  - prune: { method: wanda, pattern: \"3:7\" }\n"
+            + "  - prune: { method: wanda, sparsity: 0.5, targets: [up_prj] }");
         var before = tiny.Files();
         var result = await Cli.RunAsync("plan", recipe, "--json");
         Assert.Equal(ExitCode.RecipeWrong, result.Code);

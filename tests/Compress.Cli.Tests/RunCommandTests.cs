@@ -36,7 +36,8 @@ public sealed class RunCommandTests : IDisposable
         Assert.Equal(0.5, (double)inspected["zeros"]!, 3);
 
         var evaluated = (await Cli.RunAsync(
-            "evaluate", Path.Combine(run, "model"), "--text", tiny.Text, "--window", "64", "--max-windows", "4", "--against", tiny.Model, "--json")).Json;
+            "evaluate", Path.Combine(run, "model"), "--text", tiny.Text, "--window", "64", "--max-windows", "4", "--against", tiny.Model,
+                "--json")).Json;
         foreach (var key in new[] { "perplexity", "bits_per_byte", "tokens", "windows", "kl_mean", "top1_agreement" })
             Assert.Equal((double)measured[key]!, (double)evaluated[key]!, 10);
 
@@ -55,7 +56,8 @@ public sealed class RunCommandTests : IDisposable
     {
         var (recipe, run) = (Recipe(), tiny.At("run"));
         var before = tiny.Files();
-        var result = await Cli.RunAsync("run", recipe, "--output", run, "--set", "stages.0.pattern=3:7", "--set", "evaluate.0.protocol=gpt");
+        var result = await Cli.RunAsync("run", recipe, "--output", run, "--set", "stages.0.pattern=3:7", "--set",
+            "evaluate.0.protocol=gpt");
         Assert.Equal(ExitCode.RecipeWrong, result.Code);
         Assert.Contains("divisible by 7", result.Error);
         Assert.Contains("Did you mean 'gptq'?", result.Error);

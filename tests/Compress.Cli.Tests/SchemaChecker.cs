@@ -7,7 +7,8 @@ namespace Compress.Cli.Tests;
 /// <summary>Checks YAML against the part of JSON schema that recipes' schema uses; independent of the binder.</summary>
 internal static class SchemaChecker
 {
-    public static IReadOnlyList<string> Problems(JsonNode schema, string yaml) => Check(schema, ToJson(YamlReader.Read("yaml", yaml)), "$").ToList();
+    public static IReadOnlyList<string> Problems(JsonNode schema, string yaml) => Check(schema, ToJson(YamlReader.Read("yaml", yaml)), "$")
+        .ToList();
 
     private static JsonNode? ToJson(YamlNode node) => node switch
     {
@@ -15,19 +16,23 @@ internal static class SchemaChecker
         YamlSequence sequence => new JsonArray([.. sequence.Items.Select(ToJson)]),
         YamlScalar { IsNull: true } => null,
         YamlScalar { Quoted: false, Text: "true" or "false" } boolean => JsonValue.Create(boolean.Text == "true"),
-        YamlScalar { Quoted: false } number when double.TryParse(number.Text, CultureInfo.InvariantCulture, out var value) => JsonValue.Create(value),
+        YamlScalar { Quoted: false } number when double.TryParse(number.Text, CultureInfo.InvariantCulture, out var value) =>
+            JsonValue.Create(value),
         YamlScalar scalar => JsonValue.Create(scalar.Text),
         _ => throw new InvalidOperationException(),
     };
 
     private static IEnumerable<string> Check(JsonNode schema, JsonNode? value, string path)
     {
-        if (schema["anyOf"] is JsonArray any && any.All(s => Check(s!, value, path).Any())) yield return $"{path}: fits none of {any.Count} forms";
+        if (schema["anyOf"] is JsonArray any && any.All(s => Check(s!, value, path).Any()))
+            yield return $"{path}: fits none of {any.Count} forms";
         if (schema["const"] is { } constant && !JsonNode.DeepEquals(constant, value)) yield return $"{path}: is not {constant}";
-        if (schema["enum"] is JsonArray list && !list.Any(c => JsonNode.DeepEquals(c, value))) yield return $"{path}: is none of {list.ToJsonString()}";
+        if (schema["enum"] is JsonArray list && !list.Any(c => JsonNode.DeepEquals(c, value)))
+            yield return $"{path}: is none of {list.ToJsonString()}";
         if (schema["type"] is { } type && !HasType((string)type!, value)) yield return $"{path}: is not {type}";
         if (value is JsonValue v && v.TryGetValue<double>(out var number)
-            && (number < (double?)schema["minimum"] || number > (double?)schema["maximum"])) yield return $"{path}: {number} is out of range";
+            && (number < (double?)schema["minimum"] || number > (double?)schema["maximum"]))
+            yield return $"{path}: {number} is out of range";
         if (value is JsonArray items && schema["items"] is { } item)
             foreach (var problem in items.SelectMany((x, i) => Check(item, x, $"{path}[{i}]"))) yield return problem;
         if (value is not JsonObject record || schema["properties"] is not JsonObject properties) yield break;

@@ -72,7 +72,8 @@ public sealed class TerminalTests
         Assert.Contains("stage [1]: mean error [0.1] (", text.ToString());
         Assert.Contains("site [a/b]xxx", text.ToString());
         // Nothing wraps: whatever the detail, the bar stays one line.
-        Assert.All(Regex.Replace(text.ToString(), "\u001b\\[[0-9;?]*[A-Za-z]", "").Split('\n', '\r'), line => Assert.True(line.Length <= 120));
+        Assert.All(Regex.Replace(text.ToString(), "\u001b\\[[0-9;?]*[A-Za-z]", "").Split('\n', '\r'), line =>
+            Assert.True(line.Length <= 120));
         Assert.Contains(" 50% ", text.ToString());
         Assert.Contains("\u001b[", text.ToString());
     }

@@ -18,7 +18,8 @@ internal sealed class TinyModel : IDisposable
     {
         Core.Torch.TorchBackend.EnsureLoaded();
         var text = File.ReadAllText(Path.Combine(SharedData.Repository, "data", "calibration.txt"));
-        var tokenizer = BpeTrainer.Train([text], new BpeTrainerOptions { VocabularySize = 512, SpecialTokens = ["<s>"], BosToken = "<s>", EosToken = "<s>" });
+        var options = new BpeTrainerOptions { VocabularySize = 512, SpecialTokens = ["<s>"], BosToken = "<s>", EosToken = "<s>" };
+        var tokenizer = BpeTrainer.Train([text], options);
         var model = SyntheticModel.Llama(64, 128, 2, 4, 2, vocabulary: tokenizer.Tokens.Count, maxPositions: 128, dtype: "bfloat16");
         using var graph = ModelGraph.Random(model.Spec, 1, torch.float32, torch.CPU);
         var tensors = graph.NamedParameters.ToList();

@@ -28,11 +28,13 @@ internal static class ConvertCommand
         using var model = ModelFolder.Open(from);
         await session.ShowProgressAsync(progress => Task.Run(() =>
         {
-            using var bytes = new ByteProgress(progress, $"write {to}", model.Tensors.Tensors.Values.Sum(t => t.ByteCount), session.Cancellation);
+            using var bytes = new ByteProgress(progress, $"write {to}", model.Tensors.Tensors.Values.Sum(t => t.ByteCount),
+                session.Cancellation);
             HuggingFaceFolderWriter.Copy(model, to, new FolderWriterOptions { Overwrite = overwrite }, bytes.Add);
             return true;
         }));
-        var files = new DirectoryInfo(to).EnumerateFiles().Select(f => new { f.Name, Bytes = f.Length }).OrderBy(f => f.Name, StringComparer.Ordinal).ToList();
+        var files = new DirectoryInfo(to).EnumerateFiles().Select(f => new { f.Name, Bytes = f.Length })
+            .OrderBy(f => f.Name, StringComparer.Ordinal).ToList();
         return session.Write(new { folder = to, format = "hf", bytes = files.Sum(f => f.Bytes), files }, text =>
         {
             text.WriteLine($"{to}: {Human.Bytes(files.Sum(f => f.Bytes))}");

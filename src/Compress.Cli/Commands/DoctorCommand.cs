@@ -13,7 +13,7 @@ internal static class DoctorCommand
     public static Command Create(CommandHost host)
     {
         var command = new ExampleCommand("doctor",
-            "Prints versions, backend, instruction sets, cores, memory and disk, and tests in two seconds that arithmetic is right and fast.",
+            "Prints versions, backend, instruction sets, cores, memory and disk, and tests arithmetic for two seconds.",
             "doctor", "doctor --json");
         host.Attach(command, (_, session) => Task.FromResult(Examine(session)));
         return command;

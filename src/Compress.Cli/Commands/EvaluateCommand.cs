@@ -14,16 +14,29 @@ internal static class EvaluateCommand
     public static Command Create(CommandHost host)
     {
         var model = new Argument<string>("MODEL") { Description = "Model folder, or a llama2.c .bin file." };
-        var text = new Option<string>("--text") { Description = "Text, JSONL or Parquet file to measure on.", HelpName = "FILE", Required = true };
+        var text = new Option<string>("--text")
+        {
+            Description = "Text, JSONL or Parquet file to measure on.",
+            HelpName = "FILE",
+            Required = true,
+        };
         var window = new Option<int?>("--window") { Description = "Tokens of a window; default: the protocol's.", HelpName = "N" };
-        var windows = new Option<int?>("--max-windows") { Description = "Score at most this many windows, the first ones.", HelpName = "N" };
+        var windows = new Option<int?>("--max-windows")
+        {
+            Description = "Score at most this many windows, the first ones.",
+            HelpName = "N",
+        };
         var protocol = new Option<string>("--protocol")
         {
             Description = "Perplexity protocol: " + string.Join("; ", EvaluationProtocol.All.Select(p => $"{p.Name}: {p.Summary}")),
             DefaultValueFactory = _ => EvaluationProtocol.All[0].Name,
             HelpName = "NAME",
         };
-        var against = new Option<string?>("--against") { Description = "Original to compare with: KL divergence and top-1 agreement.", HelpName = "MODEL" };
+        var against = new Option<string?>("--against")
+        {
+            Description = "Original to compare with: KL divergence and top-1 agreement.",
+            HelpName = "MODEL",
+        };
         var command = new ExampleCommand("evaluate", "Measures perplexity and bits per byte, and the divergence to another model.",
             "evaluate models/embedded --text data/heldout.txt",
             "evaluate runs/quickstart/model --text data/heldout.txt --against models/embedded --json")
@@ -40,7 +53,8 @@ internal static class EvaluateCommand
         if (EvaluationProtocol.All.FirstOrDefault(p => p.Name == protocolName) is not { } protocol)
         {
             var names = EvaluationProtocol.All.Select(p => p.Name).ToList();
-            return session.Fail(ExitCode.RecipeWrong, $"unknown protocol '{protocolName}'. {NearestName.Suggestion(protocolName, names, "protocols")}");
+            return session.Fail(ExitCode.RecipeWrong,
+                $"unknown protocol '{protocolName}'. {NearestName.Suggestion(protocolName, names, "protocols")}");
         }
         using var model = ModelFolder.Open(path);
         using var original = against is null ? null : ModelFolder.Open(against);
@@ -55,11 +69,13 @@ internal static class EvaluateCommand
 
     private static void Write(TextWriter text, EvaluationResult r)
     {
-        text.WriteLine($"{r.Dataset}: {Human.Count(r.Tokens)} tokens scored in {Human.Count(r.Windows)} windows of {r.Window}, protocol {r.Protocol}, "
+        text.WriteLine($"{r.Dataset}: {Human.Count(r.Tokens)} tokens scored in {Human.Count(r.Windows)} windows of {r.Window}, "
+            + $"protocol {r.Protocol}, "
             + $"{r.Precision}, {r.Engine}");
         text.WriteLine();
         var table = new TextTable("", ">value", ">standard error", r.ReferencePerplexity is null ? "" : ">original");
-        table.Add("perplexity", Human.Fixed(r.Perplexity, 4), Human.Fixed(r.PerplexityStandardError, 4), Human.Optional(r.ReferencePerplexity, 4));
+        table.Add("perplexity", Human.Fixed(r.Perplexity, 4), Human.Fixed(r.PerplexityStandardError, 4),
+            Human.Optional(r.ReferencePerplexity, 4));
         table.Add("bits per byte", Human.Optional(r.BitsPerByte, 4), "", Human.Optional(r.ReferenceBitsPerByte, 4));
         if (r.KlMean is { } kl)
         {

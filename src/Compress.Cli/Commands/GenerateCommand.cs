@@ -19,10 +19,26 @@ internal static class GenerateCommand
         var model = new Argument<string>("MODEL") { Description = "Model folder, or a llama2.c .bin file." };
         var prompt = new Option<string>("--prompt") { Description = "The text to continue.", Required = true };
         var tokens = new Option<int>("--max-tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
-        var temperature = new Option<float>("--temperature") { Description = "0 takes the most likely token.", DefaultValueFactory = _ => Defaults.Temperature };
-        var topK = new Option<int>("--top-k") { Description = "Keep the k most likely tokens; 0 keeps all.", DefaultValueFactory = _ => Defaults.TopK };
-        var topP = new Option<float>("--top-p") { Description = "Keep the likeliest tokens up to this probability.", DefaultValueFactory = _ => Defaults.TopP };
-        var minP = new Option<float>("--min-p") { Description = "Keep tokens this likely relative to the likeliest.", DefaultValueFactory = _ => Defaults.MinP };
+        var temperature = new Option<float>("--temperature")
+        {
+            Description = "0 takes the most likely token.",
+            DefaultValueFactory = _ => Defaults.Temperature,
+        };
+        var topK = new Option<int>("--top-k")
+        {
+            Description = "Keep the k most likely tokens; 0 keeps all.",
+            DefaultValueFactory = _ => Defaults.TopK,
+        };
+        var topP = new Option<float>("--top-p")
+        {
+            Description = "Keep the likeliest tokens up to this probability.",
+            DefaultValueFactory = _ => Defaults.TopP,
+        };
+        var minP = new Option<float>("--min-p")
+        {
+            Description = "Keep tokens this likely relative to the likeliest.",
+            DefaultValueFactory = _ => Defaults.MinP,
+        };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the draws." };
         var threads = new Option<int?>("--threads") { Description = "Threads; default: all cores." };
         var command = new ExampleCommand("generate", "Continues a text with the engine in C#, without libtorch.",

@@ -52,7 +52,8 @@ internal static class InspectCommand
         table.Add("family", report.Family);
         table.Add("hidden size", Human.Count(report.HiddenSize));
         table.Add("blocks", Human.Count(report.Blocks));
-        if (report.Heads is { } heads) table.Add("heads", string.Create(CultureInfo.InvariantCulture, $"{heads}, {report.KeyValueHeads} key/value"));
+        if (report.Heads is { } heads)
+            table.Add("heads", string.Create(CultureInfo.InvariantCulture, $"{heads}, {report.KeyValueHeads} key/value"));
         if (report.IntermediateSize is { } channels) table.Add("MLP channels", Human.Count(channels));
         table.Add("vocabulary", Human.Count(report.VocabularySize) + (report.TiedHead ? ", head tied" : ""));
         table.Add("context", Human.Count(report.MaxPositions));

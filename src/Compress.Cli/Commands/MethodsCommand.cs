@@ -11,7 +11,11 @@ internal static class MethodsCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CommandHost host)
     {
-        var name = new Argument<string?>("NAME") { Description = "Show this method with all its options.", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string?>("NAME")
+        {
+            Description = "Show this method with all its options.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var command = new ExampleCommand("methods", "Lists the methods that recipes may use, or shows one with its options.",
             "methods", "methods wanda")
         { name };
@@ -61,7 +65,8 @@ internal static class MethodsCommand
     private sealed record MethodReport(string Name, string Stage, string Summary, string Paper, IReadOnlyList<OptionReport>? Options)
     {
         public static MethodReport Of(MethodInfo method) => new(
-            method.Attribute.Name, RecordShape.SnakeCase(method.Attribute.Kind.ToString()), method.Attribute.Summary, method.Attribute.Paper,
+            method.Attribute.Name, RecordShape.SnakeCase(method.Attribute.Kind.ToString()), method.Attribute.Summary,
+            method.Attribute.Paper,
             [.. RecordShape.Of(method.OptionsType).Keys.Select(OptionReport.Of)]);
     }
 

@@ -40,7 +40,8 @@ internal static class PlanCommand
         var table = new TextTable("site", ">rows", ">columns", ">bytes", ">after", "what is done");
         foreach (var site in plan.Sites)
         {
-            table.Add(site.Site, Human.Count(site.Rows), Human.Count(site.Columns), Human.Bytes(site.BytesBefore), Human.Bytes(site.BytesAfter),
+            table.Add(site.Site, Human.Count(site.Rows), Human.Count(site.Columns), Human.Bytes(site.BytesBefore),
+                Human.Bytes(site.BytesAfter),
                 site.Actions.Count > 0 ? string.Join("; ", site.Actions) : "-");
         }
         table.Write(text);
@@ -49,7 +50,10 @@ internal static class PlanCommand
             + $"({Human.Fixed(8.0 * plan.BytesAfter / Math.Max(1, plan.Parameters), 2)} bits a weight)");
         text.WriteLine($"memory: about {Human.Bytes(plan.PeakMemory)} beside the program itself");
         if (plan.ForwardOperations > 0)
-            text.WriteLine($"calibration: about {Human.Operations(plan.ForwardOperations)} of forward passes ('compress doctor' measures this machine's rate)");
+        {
+            text.WriteLine($"calibration: about {Human.Operations(plan.ForwardOperations)} of forward passes "
+                + "('compress doctor' measures this machine's rate)");
+        }
         foreach (var remark in plan.Remarks) text.WriteLine($"note: {remark}");
     }
 }

@@ -41,7 +41,8 @@ internal static class RunCommand
         WriteQuality(text, result);
         WriteStorage(text, result);
         var times = new TextTable("wall time", ">", "");
-        foreach (var s in result.Stages) times.Add($"stage {s.Number}: {s.Kind} {s.Method}", Human.Duration(TimeSpan.FromSeconds(s.Seconds)), $"{s.Sites} sites");
+        foreach (var s in result.Stages)
+            times.Add($"stage {s.Number}: {s.Kind} {s.Method}", Human.Duration(TimeSpan.FromSeconds(s.Seconds)), $"{s.Sites} sites");
         if (result.Evaluations.Count > 0) times.Add("evaluation", Human.Duration(TimeSpan.FromSeconds(result.EvaluationSeconds)));
         times.Add("all", Human.Duration(TimeSpan.FromSeconds(result.Seconds)), $"peak memory {Human.Bytes(result.PeakMemory)}");
         times.Write(text);
@@ -53,14 +54,17 @@ internal static class RunCommand
     {
         foreach (var r in result.Evaluations)
         {
-            text.WriteLine($"{r.Dataset}: protocol {r.Protocol}, {Human.Count(r.Windows)} windows of {r.Window}, {Human.Count(r.Tokens)} tokens scored, {r.Precision}");
+            text.WriteLine($"{r.Dataset}: protocol {r.Protocol}, {Human.Count(r.Windows)} windows of {r.Window}, "
+                + $"{Human.Count(r.Tokens)} tokens scored, {r.Precision}");
             var table = new TextTable("", ">original", ">result", ">± standard error");
-            table.Add("perplexity", Human.Optional(r.ReferencePerplexity, 4), Human.Fixed(r.Perplexity, 4), Human.Fixed(r.PerplexityStandardError, 4));
+            table.Add("perplexity", Human.Optional(r.ReferencePerplexity, 4), Human.Fixed(r.Perplexity, 4),
+                Human.Fixed(r.PerplexityStandardError, 4));
             table.Add("bits per byte", Human.Optional(r.ReferenceBitsPerByte, 4), Human.Optional(r.BitsPerByte, 4));
             if (r.KlMean is not null)
             {
                 table.Add("KL divergence to the original", "0", Human.Optional(r.KlMean, 5), Human.Optional(r.KlMeanStandardError, 5));
-                table.Add("same top token as the original", Human.Percent(1), Human.Percent(r.Top1Agreement!.Value), Human.Percent(r.Top1AgreementStandardError!.Value));
+                table.Add("same top token as the original", Human.Percent(1), Human.Percent(r.Top1Agreement!.Value),
+                    Human.Percent(r.Top1AgreementStandardError!.Value));
             }
             table.Write(text);
             text.WriteLine();

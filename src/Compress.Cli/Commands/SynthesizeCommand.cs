@@ -6,7 +6,7 @@ using Compress.Formats.Checkpoints;
 
 namespace Compress.Cli.Commands;
 
-/// <summary><c>compress synthesize OUT --config FILE</c>: a model of a given shape with random weights, to measure time and memory.</summary>
+/// <summary><c>compress synthesize OUT --config FILE</c>: a model of a given shape with random weights, for measurements.</summary>
 internal static class SynthesizeCommand
 {
     /// <summary>Makes the command.</summary>
@@ -28,7 +28,8 @@ internal static class SynthesizeCommand
         });
         var seed = new Option<int>("--seed") { Description = "Seed of the weights." };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "A model whose tokenizer files are copied along." };
-        var command = new ExampleCommand("synthesize", "Writes a model of a given shape with random weights, to measure time and memory with.",
+        var command = new ExampleCommand("synthesize",
+            "Writes a model of a given shape with random weights, to measure time and memory with.",
             "synthesize out/big --config benchmarks/llama-1.1b.json --tokenizer models/embedded")
         { target, config, type, seed, tokenizer };
         host.Attach(command, async (parsed, session) =>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Compress.Cli.Terminal;
 using Compress.Core.Recipes;
 using Compress.Distill.Training;
@@ -33,15 +32,16 @@ internal static class TrainCommand
     private static async Task<int> TrainAsync(CommandSession session, Bound<TrainingRecipe> bound, string folder, bool resume, string again)
     {
         if (!resume && File.Exists(Path.Combine(folder, "checkpoint.bin")))
-            return session.Fail(ExitCode.RecipeWrong, $"{folder} holds an unfinished training. Add --resume to go on, or delete the folder to begin again.");
+            return session.Fail(ExitCode.RecipeWrong,
+                $"{folder} holds an unfinished training. Add --resume to go on, or delete the folder to begin again.");
         session.ResumeHint = $"Go on with: {again}";
         try
         {
             var result = await session.ShowProgressAsync(p => TrainingRun.ExecuteAsync(bound.Value, folder, p, session.Cancellation));
             return session.Write(result, text =>
             {
-                text.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{result.Folder}: {Human.Count(result.Parameters)} parameters, {result.Steps} steps, {Human.Count(result.Tokens)} tokens, loss {result.Loss:F4}"));
+                text.WriteLine($"{result.Folder}: {Human.Count(result.Parameters)} parameters, {Human.Count(result.Steps)} steps, "
+                    + $"{Human.Count(result.Tokens)} tokens, loss {Human.Fixed(result.Loss, 4)}");
                 if (result.HeldOut is { } heldOut) text.WriteLine(heldOut.Summary);
             });
         }

@@ -65,7 +65,8 @@ internal sealed record MachineReport(
     }
 
     private static IEnumerable<string> Lines(string file, string key) => File.Exists(file)
-        ? File.ReadLines(file).Where(l => l.StartsWith(key, StringComparison.Ordinal)).Select(l => l[(l.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim())
+        ? File.ReadLines(file).Where(l => l.StartsWith(key, StringComparison.Ordinal))
+            .Select(l => l[(l.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim())
         : [];
 
     private static long Kilobytes(string text) =>

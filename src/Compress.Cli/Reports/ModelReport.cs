@@ -58,7 +58,8 @@ internal sealed record ModelReport(
     }
 
     /// <summary>Bytes that counting zeros reads.</summary>
-    public static long SiteBytes(ModelFolder model) => SiteSelection.All(model.Spec).Sum(s => model.Tensors.Tensors[s.Spec.Weight.Tensor].ByteCount);
+    public static long SiteBytes(ModelFolder model) =>
+        SiteSelection.All(model.Spec).Sum(s => model.Tensors.Tensors[s.Spec.Weight.Tensor].ByteCount);
 
     private static double ZerosInBlocks(List<SiteEntry> sites)
     {

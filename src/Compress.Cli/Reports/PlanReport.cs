@@ -29,8 +29,10 @@ internal sealed record PlanReport(
     {
         var spec = model.Spec;
         var methods = recipe.Stages.Select(s => s.Method.Create(s.Options)).ToList();
-        var selected = recipe.Stages.Select(s => SiteSelection.Select(spec, s).Select(site => site.Shape.Name).ToHashSet(StringComparer.Ordinal)).ToList();
-        var sites = SiteSelection.All(spec).Select(s => Plan(recipe, methods, selected, s, model.Tensors.Tensors[s.Spec.Weight.Tensor])).ToList();
+        var selected = recipe.Stages
+            .Select(s => SiteSelection.Select(spec, s).Select(site => site.Shape.Name).ToHashSet(StringComparer.Ordinal)).ToList();
+        var sites = SiteSelection.All(spec)
+            .Select(s => Plan(recipe, methods, selected, s, model.Tensors.Tensors[s.Spec.Weight.Tensor])).ToList();
         var bytes = model.Tensors.Tensors.Values.Sum(t => t.ByteCount);
         // A tied head and its table are one tensor: what is saved on it is saved once.
         var saved = sites.GroupBy(s => s.Tensor).Sum(g => g.Max(s => s.BytesBefore - s.BytesAfter));
@@ -39,7 +41,8 @@ internal sealed record PlanReport(
         return new PlanReport(
             recipe.Name ?? "", recipe.Model, spec.Family, model.Tensors.Tensors.Values.Sum(t => t.ElementCount),
             [.. recipe.Stages.Select((s, i) => new StagePlan(
-                RecordShape.SnakeCase(s.Method.Attribute.Kind.ToString()), s.Method.Attribute.Name, selected[i].Count, methods[i].Needs.Types.Count > 0))],
+                RecordShape.SnakeCase(s.Method.Attribute.Kind.ToString()), s.Method.Attribute.Name, selected[i].Count,
+                methods[i].Needs.Types.Count > 0))],
             sites, bytes, bytes - saved, tokens, Memory(spec, sites, tokens), Operations(spec, tokens, calibrated), [.. RemarksOn(recipe)]);
     }
 
@@ -72,8 +75,10 @@ internal sealed record PlanReport(
     private static long Memory(ModelSpec spec, List<SitePlan> sites, long tokens)
     {
         var largest = sites.Count == 0 ? 0 : sites.Max(s => 4L * s.Rows * s.Columns);
-        var block = spec.Blocks.Length == 0 ? 0 : spec.Blocks.Max(b => SiteSelection.Linears(b).Sum(l => 4L * l.Spec.InFeatures * l.Spec.OutFeatures));
-        var hessian = spec.Blocks.Length == 0 ? 0 : spec.Blocks.Max(b => SiteSelection.Linears(b).Select(l => l.Spec.InFeatures).Distinct().Sum(n => 4L * n * n));
+        var block = spec.Blocks.Length == 0 ? 0
+            : spec.Blocks.Max(b => SiteSelection.Linears(b).Sum(l => 4L * l.Spec.InFeatures * l.Spec.OutFeatures));
+        var hessian = spec.Blocks.Length == 0 ? 0
+            : spec.Blocks.Max(b => SiteSelection.Linears(b).Select(l => l.Spec.InFeatures).Distinct().Sum(n => 4L * n * n));
         return block + (2 * largest) + (tokens > 0 ? (2 * hessian) + (4L * tokens * spec.HiddenSize) : 0);
     }
 
@@ -113,14 +118,16 @@ internal sealed record StagePlan(string Stage, string Method, int Sites, bool Ca
 /// <param name="BytesBefore">Bytes as stored now.</param>
 /// <param name="BytesAfter">Bytes of the final encoding: codes, scales, and zero points and group indices where there are any.</param>
 internal sealed record SitePlan(
-    string Site, string Tensor, int Rows, int Columns, IReadOnlyList<string> Actions, double? Sparsity, int? Bits, long BytesBefore, long BytesAfter)
+    string Site, string Tensor, int Rows, int Columns, IReadOnlyList<string> Actions, double? Sparsity, int? Bits, long BytesBefore,
+    long BytesAfter)
 {
     /// <summary>Bytes of a quantized site.</summary>
     public static long Encoded(SiteShape shape, QuantizationScheme scheme)
     {
         var groups = (long)shape.OutFeatures * scheme.Groups(shape.InFeatures);
         var bits = ((long)shape.OutFeatures * shape.InFeatures * scheme.Bits)
-            + (groups * (scheme.ScaleType.Bits() + (scheme.Symmetric ? 0 : scheme.Bits))) + (scheme.ActivationOrder ? 32L * shape.InFeatures : 0);
+            + (groups * (scheme.ScaleType.Bits() + (scheme.Symmetric ? 0 : scheme.Bits)))
+            + (scheme.ActivationOrder ? 32L * shape.InFeatures : 0);
         return (bits + 7) / 8;
     }
 

@@ -57,7 +57,8 @@ internal sealed class PlainProgress(TextWriter writer, TimeProvider clock) : IPr
             ? $", {Human.Duration(elapsed / advanced.Done * (total.Value - advanced.Done))} left"
             : "";
         var detail = advanced.Detail is null ? "" : $", {advanced.Detail}";
-        writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{phase.Name}: {advanced.Done:N0}{of} {phase.Unit}{left}{Printable.Of(detail)}"));
+        writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{phase.Name}: {advanced.Done:N0}{of} {phase.Unit}{left}{Printable.Of(detail)}"));
     }
 
     private void End(PhaseEnded ended)

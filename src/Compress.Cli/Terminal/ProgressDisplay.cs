@@ -25,6 +25,8 @@ internal static class ProgressDisplay
         Out = new AnsiConsoleOutput(error),
         Ansi = AnsiSupport.Yes,
         Interactive = InteractionSupport.Yes,
-        ColorSystem = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 } ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+        ColorSystem = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }
+            ? ColorSystemSupport.NoColors
+            : ColorSystemSupport.Detect,
     });
 }

@@ -71,7 +71,8 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
     {
         if (node is not YamlMapping mapping)
         {
-            Report(node.Mark, path, $"must be a mapping of keys, not {Describe(node)}.", $"Keys: {string.Join(", ", KeysOf(type, otherKeys))}.");
+            Report(node.Mark, path, $"must be a mapping of keys, not {Describe(node)}.",
+                $"Keys: {string.Join(", ", KeysOf(type, otherKeys))}.");
             return null;
         }
         var before = problems.Count;
@@ -82,8 +83,10 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
             var name = entry.Key.Text;
             if (otherKeys?.Contains(name) == true) continue;
             var key = shape.Keys.FirstOrDefault(k => k.Name == name);
-            if (key is null) Report(entry.Key.Mark, Join(path, name), "unknown key.", NearestName.Suggestion(name, KeysOf(type, otherKeys), "keys"));
-            else BindKey(record, key, entry, Join(path, name));
+            if (key is null)
+                Report(entry.Key.Mark, Join(path, name), "unknown key.", NearestName.Suggestion(name, KeysOf(type, otherKeys), "keys"));
+            else
+                BindKey(record, key, entry, Join(path, name));
         }
         foreach (var key in shape.Keys.Where(k => k.Required && mapping[k.Name] is null))
             Report(mapping.Mark, Join(path, key.Name), "is required and missing.", $"Give {key.Expected}.");
@@ -98,7 +101,8 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
     {
         if (node is not YamlMapping { Entries.Count: > 0 } item)
         {
-            Report(node.Mark, path, $"must be one of the forms '{names[0]}: {{ … }}', not {Describe(node)}.", $"Valid forms: {string.Join(", ", names)}.");
+            Report(node.Mark, path, $"must be one of the forms '{names[0]}: {{ … }}', not {Describe(node)}.",
+                $"Valid forms: {string.Join(", ", names)}.");
             return null;
         }
         var only = item.Entries[0];
@@ -146,7 +150,8 @@ public sealed class BindContext(IReadOnlyList<INodeBinder> binders)
     {
         if (node is not YamlSequence sequence)
         {
-            Report(node.Mark, path, $"must be a list, not {Describe(node)}.", node is YamlScalar s ? $"Write [{s.Text}]." : "Write '- ' before each item.");
+            Report(node.Mark, path, $"must be a list, not {Describe(node)}.",
+                node is YamlScalar s ? $"Write [{ScalarBinder.Shorten(s.Text)}]." : "Write '- ' before each item.");
             return null;
         }
         var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(element))!;

@@ -31,7 +31,8 @@ public sealed class MethodCatalogue
         var methods = types.Select(InfoOf)
             .OrderBy(m => m.Attribute.Kind).ThenBy(m => m.Attribute.Name, StringComparer.Ordinal).ToList();
         foreach (var same in methods.GroupBy(m => m.Attribute.Name).Where(g => g.Count() > 1))
-            throw new InvalidOperationException($"method {same.Key} is declared by {string.Join(" and ", same.Select(m => m.Type.FullName))}");
+            throw new InvalidOperationException(
+                $"method {same.Key} is declared by {string.Join(" and ", same.Select(m => m.Type.FullName))}");
         return new MethodCatalogue(methods);
     }
 
@@ -53,7 +54,8 @@ public sealed class MethodCatalogue
             ?? throw new InvalidOperationException($"{type.FullName} has no public constructor that takes its Options");
         var clash = RecordShape.Of(options).Keys.FirstOrDefault(k => StageBinder.CommonKeys.Contains(k.Name));
         if (clash is not null)
-            throw new InvalidOperationException($"{options.FullName}.{clash.Property.Name} hides the key '{clash.Name}' that every stage has");
+            throw new InvalidOperationException(
+                $"{options.FullName}.{clash.Property.Name} hides the key '{clash.Name}' that every stage has");
         return new MethodInfo(attribute, type, options, constructor);
     }
 }

@@ -31,7 +31,8 @@ public sealed record Bound<T>(T Value, string File, IReadOnlyDictionary<string, 
 /// A record has a parameterless constructor and init properties of these types: text, whole number, number, bool, enum, a type that
 /// implements <see cref="IParsable{TSelf}"/>, another such record, an <see cref="IReadOnlyList{T}"/> of them, or a base type that lists
 /// its forms with <see cref="VariantAttribute"/>. <c>required</c> properties must be written; nullable ones may be null;
-/// <see cref="Methods.BetweenAttribute"/> bounds numbers; <see cref="System.ComponentModel.DataAnnotations.AllowedValuesAttribute"/> lists texts.
+/// <see cref="Methods.BetweenAttribute"/> bounds numbers;
+/// <see cref="System.ComponentModel.DataAnnotations.AllowedValuesAttribute"/> lists texts.
 /// </remarks>
 public static class RecipeBinder
 {

@@ -16,7 +16,8 @@ public sealed record RecipeProblem(string File, int Line, int Column, string Key
     public override string ToString()
     {
         var place = Line > 0 ? string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}:{Column}: ") : $"{File}: ";
-        return place + (Key.Length > 0 ? Formats.Suggestion.Shorten(Key) + ": " : "") + Problem + (Suggestion is null ? "" : " " + Suggestion);
+        return place + (Key.Length > 0 ? Formats.Suggestion.Shorten(Key) + ": " : "") + Problem
+            + (Suggestion is null ? "" : " " + Suggestion);
     }
 }
 

@@ -23,7 +23,7 @@ public static class RecipeFile
     public static Bound<Recipe> Parse(string file, string text, MethodCatalogue catalogue, IReadOnlyList<string>? overrides = null) =>
         RecipeBinder.Bind<Recipe>(file, text, overrides, new StageBinder(catalogue));
 
-    /// <summary>A path of a recipe: as written where that exists, otherwise beside the recipe where that exists, otherwise as written.</summary>
+    /// <summary>A path of a recipe: beside the recipe where it exists there and not as written; otherwise as written.</summary>
     /// <param name="written">Path in the recipe.</param>
     /// <param name="recipe">The recipe's file.</param>
     public static string Resolve(string written, string recipe)

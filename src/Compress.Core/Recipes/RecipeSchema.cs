@@ -114,7 +114,8 @@ public static class RecipeSchema
         return new JsonObject { ["anyOf"] = new JsonArray([.. choices]) };
     }
 
-    private static JsonObject Nullable(JsonObject schema) => new() { ["anyOf"] = new JsonArray(schema, new JsonObject { ["type"] = "null" }) };
+    private static JsonObject Nullable(JsonObject schema) =>
+        new() { ["anyOf"] = new JsonArray(schema, new JsonObject { ["type"] = "null" }) };
 
     private static JsonValue? Default(object? value) => value switch
     {

@@ -43,7 +43,8 @@ public static class RecipeValidator
         var problems = new List<RecipeProblem>();
         void Report(string path, string problem, string? suggestion = null) => problems.Add(recipe.Problem(path, problem, suggestion));
 
-        if (!Path.Exists(r.Model)) Report("model", $"there is no '{r.Model}'.", "Give the folder of a model; it is not downloaded for you.");
+        if (!Path.Exists(r.Model))
+            Report("model", $"there is no '{r.Model}'.", "Give the folder of a model; it is not downloaded for you.");
         if (r.Name is { } name && (name.Length == 0 || name is "." or ".." || name.AsSpan().ContainsAny('/', '\\', '\0')))
             Report("name", $"'{ScalarBinder.Shorten(name)}' is not a folder name.", "Use letters, digits, '-' and '_'.");
         if (r.Device == DeviceChoice.Cuda && !torch.cuda.is_available())
@@ -55,7 +56,7 @@ public static class RecipeValidator
         return problems;
     }
 
-    /// <summary>Problems that show in the model's headers: options that do not fit a site, targets that match nothing, windows that are too long.</summary>
+    /// <summary>Problems that show in the model's headers: options that do not fit, targets that match nothing, windows too long.</summary>
     public static IReadOnlyList<RecipeProblem> AgainstModel(Bound<Recipe> recipe, ModelSpec model)
     {
         ArgumentNullException.ThrowIfNull(recipe);
@@ -101,13 +102,15 @@ public static class RecipeValidator
         {
             CheckData(path + ".data", entry.Data, report);
             if (!protocols.Contains(entry.Protocol))
-                report(path + ".protocol", $"unknown protocol '{ScalarBinder.Shorten(entry.Protocol)}'.", NearestName.Suggestion(entry.Protocol, protocols, "protocols"));
+                report(path + ".protocol", $"unknown protocol '{ScalarBinder.Shorten(entry.Protocol)}'.",
+                    NearestName.Suggestion(entry.Protocol, protocols, "protocols"));
         }
         if (entries.Count > 0) return;
         for (var i = 0; i < recipe.Evaluate.Count; i++)
         {
             report(string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.divergence"),
-                "divergence is measured over the tokens of a perplexity entry, and there is none.", "Add '- perplexity: { data: text.txt }'.");
+                "divergence is measured over the tokens of a perplexity entry, and there is none.",
+                "Add '- perplexity: { data: text.txt }'.");
         }
     }
 

@@ -95,7 +95,8 @@ public static class RecipeWriter
         return new Scalar(default, default, text, quoted ? ScalarStyle.DoubleQuoted : ScalarStyle.Plain, !quoted, quoted);
     }
 
-    private static Scalar Word(string text) => new(default, default, text, ScalarStyle.Plain, isPlainImplicit: true, isQuotedImplicit: false);
+    private static Scalar Word(string text) =>
+        new(default, default, text, ScalarStyle.Plain, isPlainImplicit: true, isQuotedImplicit: false);
 
     private static bool IsBareWord(string text) =>
         text.Length > 0 && char.IsAsciiLetter(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/')

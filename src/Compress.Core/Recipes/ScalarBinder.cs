@@ -88,11 +88,13 @@ internal static class ScalarBinder
     {
         try
         {
-            return (parse.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [scalar.Text, CultureInfo.InvariantCulture], null), null, null);
+            object?[] arguments = [scalar.Text, CultureInfo.InvariantCulture];
+            return (parse.Invoke(null, BindingFlags.DoNotWrapExceptions, null, arguments, null), null, null);
         }
         catch (Exception e) when (e is FormatException or OverflowException or ArgumentException)
         {
-            return (null, $"'{Shorten(scalar.Text)}' is not a {RecordShape.SnakeCase(type.Name).Replace('_', ' ')}: {e.Message.TrimEnd('.')}.", null);
+            var name = RecordShape.SnakeCase(type.Name).Replace('_', ' ');
+            return (null, $"'{Shorten(scalar.Text)}' is not a {name}: {e.Message.TrimEnd('.')}.", null);
         }
     }
 

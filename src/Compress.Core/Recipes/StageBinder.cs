@@ -41,7 +41,8 @@ public sealed class StageBinder(MethodCatalogue catalogue) : INodeBinder
         var names = catalogue.Of(kind).Select(m => m.Attribute.Name).ToList();
         if (entry.Value is not YamlMapping mapping || mapping["method"] is not { } node)
         {
-            context.Report(entry.Value.Mark, BindContext.Join(path, "method"), "is required and missing.", $"Methods: {string.Join(", ", names)}.");
+            context.Report(entry.Value.Mark, BindContext.Join(path, "method"), "is required and missing.",
+                $"Methods: {string.Join(", ", names)}.");
             return null;
         }
         path = BindContext.Join(path, "method");
@@ -55,7 +56,8 @@ public sealed class StageBinder(MethodCatalogue catalogue) : INodeBinder
         var elsewhere = catalogue.Methods.FirstOrDefault(m => m.Attribute.Name == name.Text);
         if (elsewhere is null)
         {
-            context.Report(node.Mark, path, $"unknown method '{ScalarBinder.Shorten(name.Text)}'.", NearestName.Suggestion(name.Text, names, "methods"));
+            context.Report(node.Mark, path, $"unknown method '{ScalarBinder.Shorten(name.Text)}'.",
+                NearestName.Suggestion(name.Text, names, "methods"));
         }
         else
         {
@@ -66,7 +68,9 @@ public sealed class StageBinder(MethodCatalogue catalogue) : INodeBinder
     }
 
     private static IReadOnlyList<string> Patterns(YamlMapping mapping, string key, string path, BindContext context) =>
-        mapping[key] is { } node ? (IReadOnlyList<string>?)context.Bind(typeof(IReadOnlyList<string>), node, BindContext.Join(path, key)) ?? [] : [];
+        mapping[key] is { } node && context.Bind(typeof(IReadOnlyList<string>), node, BindContext.Join(path, key)) is { } patterns
+            ? (IReadOnlyList<string>)patterns
+            : [];
 
     private static bool Keep(YamlMapping mapping, string path, BindContext context)
     {

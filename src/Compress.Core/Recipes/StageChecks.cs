@@ -59,7 +59,8 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
     {
         var parts = names.SelectMany(n => n.Split('.')).Distinct().ToList();
         var near = pattern.Contains('*', StringComparison.Ordinal)
-            ? pattern.Split('.', '*').Where(p => p.Length > 0 && !parts.Contains(p)).SelectMany(p => Suggestion.Nearest(p, parts, 1)).ToList()
+            ? pattern.Split('.', '*').Where(p => p.Length > 0 && !parts.Contains(p)).SelectMany(p => Suggestion.Nearest(p, parts, 1))
+                .ToList()
             : [.. Suggestion.Nearest(pattern, parts.Concat(names), MostNamesShown)];
         var hint = near.Count > 0 ? $"Did you mean {string.Join(" or ", near.Select(n => $"'{n}'"))}? " : "";
         var examples = names.Where(n => n.Contains('.', StringComparison.Ordinal)).Take(MostNamesShown);
@@ -69,30 +70,37 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
     private void CheckFit(StageRecipe stage, IReadOnlyList<SelectableSite> selected, string path)
     {
         var method = stage.Method.Create(stage.Options);
-        foreach (var group in selected.Select(s => (s.Shape.Name, Problem: method.Unfit(s.Shape))).Where(s => s.Problem is not null).GroupBy(s => s.Problem!))
+        var unfit = selected.Select(s => (s.Shape.Name, Problem: method.Unfit(s.Shape))).Where(s => s.Problem is not null);
+        foreach (var group in unfit.GroupBy(s => s.Problem!))
         {
             Report(path, group.Count() == selected.Count ? group.Key : $"{Names([.. group.Select(s => s.Name)])}: {group.Key}");
         }
         var tables = selected.Where(s => s.Shape.Role == SiteRole.Embedding).ToList();
         if (tables.Count > 0 && method.Needs.Types.Count > 0)
-            Report(path + ".targets", $"{tables[0].Shape.Name} is a look-up table without inputs, so {stage.Method.Attribute.Name} cannot be calibrated on it.",
+            Report(path + ".targets",
+                $"{tables[0].Shape.Name} is a look-up table without inputs, so {stage.Method.Attribute.Name} cannot be calibrated on it.",
                 "Ignore it, or use a method that needs no calibration.");
         if (!model.Head.Tied) return;
         foreach (var site in selected.Where(s => s.Block is null))
         {
-            Report(path + ".targets", $"selects {site.Shape.Name}, but token table and head are one tensor in this model: changing one changes the other.",
+            Report(path + ".targets",
+                $"selects {site.Shape.Name}, but token table and head are one tensor in this model: changing one changes the other.",
                 "Ignore it.");
         }
     }
 
     /// <summary>A quantized weight is final: pruning it, or quantizing it again, would throw away what the earlier stage did.</summary>
-    private void CheckOrder(StageRecipe stage, int index, IReadOnlyList<SelectableSite> selected, Dictionary<string, int> quantized, string path)
+    private void CheckOrder(
+        StageRecipe stage, int index, IReadOnlyList<SelectableSite> selected, Dictionary<string, int> quantized, string path)
     {
         var again = selected.Where(s => quantized.ContainsKey(s.Shape.Name)).Select(s => s.Shape.Name).ToList();
         if (again.Count > 0)
         {
-            var verb = stage.Method.Attribute.Kind == StageKind.Prune ? "Prune before quantizing." : "Give the two stages different targets.";
-            Report(path, string.Create(CultureInfo.InvariantCulture, $"stage {quantized[again[0]] + 1} already quantizes {Names(again)}."), verb);
+            var verb = stage.Method.Attribute.Kind == StageKind.Prune
+                ? "Prune before quantizing."
+                : "Give the two stages different targets.";
+            var earlier = quantized[again[0]] + 1;
+            Report(path, string.Create(CultureInfo.InvariantCulture, $"stage {earlier} already quantizes {Names(again)}."), verb);
         }
         if (stage.Method.Attribute.Kind != StageKind.Quantize) return;
         foreach (var site in selected) quantized.TryAdd(site.Shape.Name, index);
@@ -114,7 +122,8 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
 
     private static string Names(List<string> names) => names.Count <= MostNamesShown
         ? string.Join(", ", names)
-        : string.Create(CultureInfo.InvariantCulture, $"{string.Join(", ", names.Take(MostNamesShown))} and {names.Count - MostNamesShown} more");
+        : string.Create(CultureInfo.InvariantCulture,
+            $"{string.Join(", ", names.Take(MostNamesShown))} and {names.Count - MostNamesShown} more");
 
     private void Report(string path, string problem, string? suggestion = null) => problems.Add(recipe.Problem(path, problem, suggestion));
 }

@@ -35,7 +35,8 @@ public sealed class RecipeBinderTests
         Assert.Equal(new TestWanda.Options { Sparsity = 0.5, Pattern = "2:4" }, recipe.Stages[0].Options);
         Assert.Equal(["lm_head"], recipe.Stages[0].Ignore);
         Assert.Equal(
-            new TestGptq.Options { Bits = 3, GroupSize = null, ActivationOrder = true, Flavour = TestFlavour.AbsMax }, recipe.Stages[1].Options);
+            new TestGptq.Options { Bits = 3, GroupSize = null, ActivationOrder = true, Flavour = TestFlavour.AbsMax },
+            recipe.Stages[1].Options);
         Assert.Equal((false, true), (recipe.Stages[0].KeepSparsity, recipe.Stages[1].KeepSparsity));
         Assert.Equal([new PerplexityRecipe { Data = "heldout.txt", Window = 256 }, new DivergenceRecipe()], recipe.Evaluate);
         Assert.Equal(new ExportRecipe { Format = "hf", To = "out/model" }, Assert.Single(recipe.Export));
@@ -64,7 +65,8 @@ public sealed class RecipeBinderTests
             """);
         Assert.Equal(
         [
-            "r.yaml:1:1: modle: unknown key. Did you mean 'model'? Valid keys: model, name, seed, device, calibration, stages, evaluate, export.",
+            "r.yaml:1:1: modle: unknown key. Did you mean 'model'? "
+                + "Valid keys: model, name, seed, device, calibration, stages, evaluate, export.",
             "r.yaml:1:1: model: is required and missing. Give a text.",
             "r.yaml:2:7: seed: '3' is not a whole number. Remove the quotes.",
             "r.yaml:3:38: calibration.samples: 0 is not between 1 and 1000000.",
@@ -73,9 +75,11 @@ public sealed class RecipeBinderTests
             "r.yaml:6:39: stages.1.prune.sparsity: 1.5 is not between 0 and 1.",
             "r.yaml:6:50: stages.1.prune.keep: must be 'sparsity'. Leave the key out to let this stage fill zeros.",
             "r.yaml:7:37: stages.2.quantize.bits: '4.5' is not a whole number between 2 and 8.",
-            "r.yaml:7:51: stages.2.quantize.flavour: 'absmax' is not a valid value. Did you mean 'abs_max'? Valid values: abs_max, min_max.",
+            "r.yaml:7:51: stages.2.quantize.flavour: 'absmax' is not a valid value. Did you mean 'abs_max'? "
+                + "Valid values: abs_max, min_max.",
             "r.yaml:7:77: stages.2.quantize.activation_order: 'yes' is not true or false. Write true.",
-            "r.yaml:8:25: stages.3.quantize.method: 'wanda' is not a method of this kind of stage. Write '- prune: { method: wanda, … }'.",
+            "r.yaml:8:25: stages.3.quantize.method: 'wanda' is not a method of this kind of stage. "
+                + "Write '- prune: { method: wanda, … }'.",
             "r.yaml:9:5: stages.4.quantise: unknown key. Did you mean 'quantize'? Valid keys: prune, quantize.",
             "r.yaml:11:5: stages.5.quantize: stands beside 'prune' in one list item. "
                 + "Begin a new item with '- quantize:', or indent it to belong to 'prune'.",
@@ -96,7 +100,8 @@ public sealed class RecipeBinderTests
     [Fact]
     public void Overrides_make_missing_parts_and_append_to_lists()
     {
-        var recipe = Parse("model: m", "calibration.data=c.txt", "stages.0.quantize.method=rtn", "stages.0.bits=3", "stages.0.targets=[a, b]");
+        var recipe = Parse("model: m", "calibration.data=c.txt", "stages.0.quantize.method=rtn", "stages.0.bits=3",
+            "stages.0.targets=[a, b]");
         Assert.Equal("c.txt", recipe.Calibration!.Data);
         Assert.Equal(3, ((TestRtn.Options)Assert.Single(recipe.Stages).Options).Bits);
         Assert.Equal(["a", "b"], recipe.Stages[0].Targets);
@@ -104,12 +109,16 @@ public sealed class RecipeBinderTests
 
     [Theory]
     [InlineData("seed", "--set seed: has no key=value. Write for example --set stages.0.sparsity=0.6.")]
-    [InlineData("sed=3", "--set sed=3: sed: unknown key. Did you mean 'seed'? Valid keys: model, name, seed, device, calibration, stages, evaluate, export.")]
+    [InlineData("sed=3",
+        "--set sed=3: sed: unknown key. Did you mean 'seed'? "
+            + "Valid keys: model, name, seed, device, calibration, stages, evaluate, export.")]
     [InlineData("seed=x", "--set seed=x: seed: 'x' is not a whole number.")]
-    [InlineData("stages.5.sparsity=0.1", "--set stages.5.sparsity=0.1: 5: is not an index of this list of 2 items. Indices go from 0 to 1.")]
+    [InlineData("stages.5.sparsity=0.1",
+        "--set stages.5.sparsity=0.1: 5: is not an index of this list of 2 items. Indices go from 0 to 1.")]
     [InlineData("seed.x=1", "--set seed.x=1: x: cannot be set: what holds it is the single value '7'.")]
     [InlineData("a..b=1", "--set a..b=1: a..b: is not a dotted path. Write for example --set stages.0.sparsity=0.6.")]
-    [InlineData("stages.0.sparsity=[", "--set stages.0.sparsity=[: is not valid YAML: While parsing a node, did not find expected node content.")]
+    [InlineData("stages.0.sparsity=[",
+        "--set stages.0.sparsity=[: is not valid YAML: While parsing a node, did not find expected node content.")]
     public void A_wrong_override_is_named(string argument, string problem) => Assert.Equal(problem, Problems(Good, argument)[0]);
 
     [Theory]
@@ -117,7 +126,8 @@ public sealed class RecipeBinderTests
     [InlineData("- a", "r.yaml:1:1: must be a mapping of keys to values. Write 'key: value' lines.")]
     [InlineData("model: a\nmodel: b", "r.yaml:2:1: model: is written twice; the first is on line 1. Remove one of them.")]
     [InlineData("model: a\n---\nmodel: b", "r.yaml:2:1: holds more than one YAML document. Remove everything from the second '---' on.")]
-    [InlineData("model: !!python/object x", "r.yaml:1:8: has the type tag tag:yaml.org,2002:python/object. Remove it: types come from the keys.")]
+    [InlineData("model: !!python/object x",
+        "r.yaml:1:8: has the type tag tag:yaml.org,2002:python/object. Remove it: types come from the keys.")]
     [InlineData("model: *a", "r.yaml:1:8: refers to *a, which is not defined before it.")]
     [InlineData("model: &a [*a]", "r.yaml:1:12: refers to *a, which is not defined before it.")]
     public void Broken_YAML_is_refused_with_its_place(string text, string problem) => Assert.Equal([problem], Problems(text));
@@ -166,10 +176,12 @@ public sealed class RecipeBinderTests
         try
         {
             File.WriteAllText(Path.Combine(folder.FullName, "quickstart.yaml"), "model: x");
-            var e = Assert.Throws<RecipeException>(() => RecipeFile.Load(Path.Combine(folder.FullName, "quikstart.yaml"), TestMethods.Catalogue));
+            var e = Assert.Throws<RecipeException>(() =>
+                RecipeFile.Load(Path.Combine(folder.FullName, "quikstart.yaml"), TestMethods.Catalogue));
             Assert.Equal("no such file.", e.Problem);
             Assert.Contains("quickstart.yaml", e.Suggestion);
-            Assert.Contains("is a folder", Assert.Throws<RecipeException>(() => RecipeFile.Load(folder.FullName, TestMethods.Catalogue)).Problem);
+            Assert.Contains("is a folder", Assert.Throws<RecipeException>(() => RecipeFile.Load(folder.FullName, TestMethods.Catalogue))
+                .Problem);
         }
         finally
         {
@@ -193,10 +205,12 @@ public sealed class RecipeBinderTests
     [Fact]
     public void A_broken_method_stops_with_its_type()
     {
-        Assert.Contains(nameof(NoOptions), Assert.Throws<InvalidOperationException>(() => MethodCatalogue.OfTypes(typeof(NoOptions))).Message);
+        Assert.Contains(nameof(NoOptions), Assert.Throws<InvalidOperationException>(() => MethodCatalogue.OfTypes(typeof(NoOptions)))
+            .Message);
         Assert.Contains("wanda is declared by",
             Assert.Throws<InvalidOperationException>(() => MethodCatalogue.OfTypes(typeof(TestWanda), typeof(TestWanda))).Message);
-        Assert.Contains(nameof(NotAMethod), Assert.Throws<InvalidOperationException>(() => MethodCatalogue.OfTypes(typeof(NotAMethod))).Message);
+        Assert.Contains(nameof(NotAMethod), Assert.Throws<InvalidOperationException>(() => MethodCatalogue.OfTypes(typeof(NotAMethod)))
+            .Message);
     }
 
     [Method("none", StageKind.Prune, Summary = "", Paper = "")]

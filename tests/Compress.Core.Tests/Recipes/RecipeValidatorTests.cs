@@ -6,7 +6,8 @@ namespace Compress.Core.Tests.Recipes;
 public sealed class RecipeValidatorTests
 {
     private static ModelSpec Model(bool tied = false) =>
-        SyntheticModel.Llama(hidden: 64, mlp: 96, layers: 2, heads: 4, keyValueHeads: 2, vocabulary: 128, maxPositions: 256, tied: tied).Spec;
+        SyntheticModel.Llama(hidden: 64, mlp: 96, layers: 2, heads: 4, keyValueHeads: 2, vocabulary: 128, maxPositions: 256, tied: tied)
+            .Spec;
 
     private static Bound<Recipe> Bind(string text) => RecipeFile.Parse("r.yaml", text, TestMethods.Catalogue);
 
@@ -17,14 +18,21 @@ public sealed class RecipeValidatorTests
 
     [Fact]
     public void A_group_size_that_does_not_fit_names_sites_and_place() => Assert.Equal(
-        ["r.yaml:3:5: stages.0.quantize: model.layers.0.mlp.down_proj, model.layers.1.mlp.down_proj: group_size 64 does not divide its 96 columns."],
+        [
+            "r.yaml:3:5: stages.0.quantize: model.layers.0.mlp.down_proj, model.layers.1.mlp.down_proj: "
+                + "group_size 64 does not divide its 96 columns.",
+        ],
         Against("model: m\nstages:\n  - quantize: { method: gptq, group_size: 64 }"));
 
     [Theory]
-    [InlineData("targets: [down_prj]", "r.yaml:3:54: stages.0.prune.targets.0: 'down_prj' matches no site of the model. Did you mean 'down_proj'")]
-    [InlineData("targets: ['*.mpl.*']", "r.yaml:3:54: stages.0.prune.targets.0: '*.mpl.*' matches no site of the model. Did you mean 'mlp'?")]
-    [InlineData("ignore: [model.layers.7]", "r.yaml:3:53: stages.0.prune.ignore.0: 'model.layers.7' matches no site of the model. Sites are named like")]
-    [InlineData("ignore: ['*']", "r.yaml:3:52: stages.0.prune.ignore: leaves no site for this stage. Ignore fewer sites, or leave the stage out.")]
+    [InlineData("targets: [down_prj]",
+        "r.yaml:3:54: stages.0.prune.targets.0: 'down_prj' matches no site of the model. Did you mean 'down_proj'")]
+    [InlineData("targets: ['*.mpl.*']",
+        "r.yaml:3:54: stages.0.prune.targets.0: '*.mpl.*' matches no site of the model. Did you mean 'mlp'?")]
+    [InlineData("ignore: [model.layers.7]",
+        "r.yaml:3:53: stages.0.prune.ignore.0: 'model.layers.7' matches no site of the model. Sites are named like")]
+    [InlineData("ignore: ['*']",
+        "r.yaml:3:52: stages.0.prune.ignore: leaves no site for this stage. Ignore fewer sites, or leave the stage out.")]
     public void Patterns_that_select_nothing_are_refused(string keys, string problem) => Assert.StartsWith(problem,
         Assert.Single(Against($"model: m\nstages:\n  - prune: {{ method: wanda, sparsity: 0.5, {keys} }}")));
 
@@ -52,7 +60,8 @@ public sealed class RecipeValidatorTests
     public void A_tied_table_is_never_compressed_and_a_table_never_calibrated()
     {
         foreach (var target in new[] { "embed_tokens", "lm_head" })
-            Assert.Contains("are one tensor", Assert.Single(Against($"model: m\nstages: [{{ quantize: {{ method: rtn, targets: [{target}] }} }}]", tied: true)));
+            Assert.Contains("are one tensor",
+                Assert.Single(Against($"model: m\nstages: [{{ quantize: {{ method: rtn, targets: [{target}] }} }}]", tied: true)));
         Assert.Empty(Against("model: m\nstages: [{ quantize: { method: rtn, targets: [embed_tokens, lm_head] } }]"));
         Assert.Contains("cannot be calibrated", Assert.Single(
             Against("model: m\nstages: [{ quantize: { method: gptq, group_size: 32, targets: [embed_tokens] } }]")));
@@ -71,8 +80,10 @@ public sealed class RecipeValidatorTests
         [
             "r.yaml:1:8: model: there is no 'no/such'. Give the folder of a model; it is not downloaded for you.",
             "r.yaml:2:7: name: '../up' is not a folder name. Use letters, digits, '-' and '_'.",
-            "r.yaml:4:25: stages.0.quantize.method: gptq needs calibration data, and the recipe has none. Add 'calibration: { data: text.txt }'.",
-            "r.yaml:7:25: evaluate.0.perplexity.data: there is no file 'absent.txt'. Paths start at the current folder, then at the recipe's.",
+            "r.yaml:4:25: stages.0.quantize.method: gptq needs calibration data, and the recipe has none. "
+                + "Add 'calibration: { data: text.txt }'.",
+            "r.yaml:7:25: evaluate.0.perplexity.data: there is no file 'absent.txt'. "
+                + "Paths start at the current folder, then at the recipe's.",
             "r.yaml:7:47: evaluate.0.perplexity.protocol: unknown protocol 'gpt'. Did you mean 'gptq'? Valid protocols: "
                 + "gptq, gptq_no_bos, llama_cpp, llama_cpp_no_bos, documents.",
             "r.yaml:9:23: export.0.to: '../elsewhere' is not a folder inside the run folder. Write for example 'model'.",
@@ -105,5 +116,6 @@ public sealed class RecipeValidatorTests
 
     [Fact]
     public void Divergence_needs_tokens() => Assert.Contains(
-        "evaluate.0.divergence: divergence is measured over the tokens of a perplexity entry", Without("model: .\nevaluate: [{ divergence: }]")[0]);
+        "evaluate.0.divergence: divergence is measured over the tokens of a perplexity entry",
+            Without("model: .\nevaluate: [{ divergence: }]")[0]);
 }

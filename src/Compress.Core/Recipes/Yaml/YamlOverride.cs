@@ -33,7 +33,8 @@ public static class YamlOverride
         if (path.IsEmpty) return value;
         return node switch
         {
-            null or YamlScalar { IsNull: true } when path[0] == "0" => ReplaceItem(new YamlSequence(new Mark(source, 0, 0), []), path, value, source),
+            null or YamlScalar { IsNull: true } when path[0] == "0" =>
+                ReplaceItem(new YamlSequence(new Mark(source, 0, 0), []), path, value, source),
             null or YamlScalar { IsNull: true } => ReplaceKey(new YamlMapping(new Mark(source, 0, 0), []), path, value, source),
             YamlMapping mapping => ReplaceKey(mapping, path, value, source),
             YamlSequence sequence => ReplaceItem(sequence, path, value, source),

@@ -94,7 +94,8 @@ public static class YamlReader
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path));
         if (path.Length == 0 || !Directory.Exists(folder)) return null;
-        var names = Directory.EnumerateFiles(folder, "*.y*ml").Take(200).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal).ToList();
+        var names = Directory.EnumerateFiles(folder, "*.y*ml").Take(200).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)
+            .ToList();
         var near = NearestName.Of(Path.GetFileName(path), names);
         return near is null ? null : $"Did you mean '{Path.Combine(Path.GetDirectoryName(path) ?? "", near)}'?";
     }
@@ -176,7 +177,8 @@ public static class YamlReader
                 if (!seen.TryAdd(key.Text, key))
                 {
                     throw new RecipeException(file, key.Mark.Line, key.Mark.Column, key.Text,
-                        $"is written twice{(hasLines ? $"; the first is on line {seen[key.Text].Mark.Line}" : "")}.", "Remove one of them.");
+                        $"is written twice{(hasLines ? $"; the first is on line {seen[key.Text].Mark.Line}" : "")}.",
+                        "Remove one of them.");
                 }
                 entries.Add(new YamlEntry(key, Node(depth + 1)));
             }
