@@ -31,12 +31,23 @@ internal sealed class Gpt2 : IArchitecture
             MaxPositions = config.Count("n_positions", 1024),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec(root + "wte.weight", root + "wpe.weight"),
-            Blocks = [.. shapes.Select(Block)],
+            Blocks = [.. shapes.Select(new Layout(root, hidden, headSize, epsilon, activation, scale, byLayer).Block)],
             FinalNorm = Common.LayerNorm(root + "ln_f", epsilon),
             Head = Common.Head(config, root + "wte.weight", hidden, vocabulary, tiedByDefault: true),
         };
+    }
 
-        BlockSpec Block(BlockShape shape, int index)
+    // Causal masks, stored by older versions of the modelling code.
+    public bool IsBuffer(string tensor) =>
+        tensor.EndsWith(".attn.bias", StringComparison.Ordinal) || tensor.EndsWith(".attn.masked_bias", StringComparison.Ordinal);
+
+    private static LinearSpec Conv(string name, int inFeatures, int outFeatures) => new(
+        name, new WeightPart(name + ".weight", Transposed: true), new WeightPart(name + ".bias"), inFeatures, outFeatures);
+
+    private sealed class Layout(
+        string root, int hidden, int headSize, double epsilon, Activation activation, double scale, bool byLayer)
+    {
+        public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"{root}h.{index}");
             return new BlockSpec
@@ -53,7 +64,7 @@ internal sealed class Gpt2 : IArchitecture
             };
         }
 
-        AttentionSpec Attention(string prefix, BlockShape shape)
+        private AttentionSpec Attention(string prefix, BlockShape shape)
         {
             var width = shape.Heads!.Value * headSize;
             return new AttentionSpec
@@ -72,11 +83,4 @@ internal sealed class Gpt2 : IArchitecture
                 Common.FusedPart(prefix + ".c_attn", part, Common.Rows(start, width), hidden, bias: true, transposed: true);
         }
     }
-
-    // Causal masks, stored by older versions of the modelling code.
-    public bool IsBuffer(string tensor) =>
-        tensor.EndsWith(".attn.bias", StringComparison.Ordinal) || tensor.EndsWith(".attn.masked_bias", StringComparison.Ordinal);
-
-    private static LinearSpec Conv(string name, int inFeatures, int outFeatures) => new(
-        name, new WeightPart(name + ".weight", Transposed: true), new WeightPart(name + ".bias"), inFeatures, outFeatures);
 }

@@ -32,49 +32,10 @@ internal sealed class GptNeo : IArchitecture
             MaxPositions = config.Count("max_position_embeddings", 2048),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec(root + "wte.weight", root + "wpe.weight"),
-            Blocks = [.. shapes.Select(Block)],
+            Blocks = [.. shapes.Select(new Layout(config, root, hidden, headSize, epsilon, activation, window, local).Block)],
             FinalNorm = Common.LayerNorm(root + "ln_f", epsilon),
             Head = Common.Head(config, root + "wte.weight", hidden, vocabulary, tiedByDefault: true),
         };
-
-        BlockSpec Block(BlockShape shape, int index)
-        {
-            var prefix = FormattableString.Invariant($"{root}h.{index}");
-            return new BlockSpec
-            {
-                Prefix = prefix,
-                Attention = shape.Heads is null ? null : Attention(prefix + ".attn.attention", shape),
-                Mlp = shape.IntermediateSize is not { } channels ? null : new MlpSpec(
-                    null,
-                    Common.Linear(prefix + ".mlp.c_fc", hidden, channels, bias: true),
-                    Common.Linear(prefix + ".mlp.c_proj", channels, hidden, bias: true),
-                    activation),
-                AttentionNorm = shape.Heads is null ? null : Common.LayerNorm(prefix + ".ln_1", epsilon),
-                MlpNorm = shape.IntermediateSize is null ? null : Common.LayerNorm(prefix + ".ln_2", epsilon),
-            };
-        }
-
-        AttentionSpec Attention(string prefix, BlockShape shape)
-        {
-            var width = shape.Heads!.Value * headSize;
-            if (shape.Layer >= local.Count)
-            {
-                throw config.Wrong(
-                    "attention_types", FormattableString.Invariant($"covers {local.Count} layers; layer {shape.Layer} is asked for"));
-            }
-            return new AttentionSpec
-            {
-                Heads = shape.Heads.Value,
-                KeyValueHeads = shape.Heads.Value,
-                HeadSize = headSize,
-                Query = Common.Linear(prefix + ".q_proj", hidden, width),
-                Key = Common.Linear(prefix + ".k_proj", hidden, width),
-                Value = Common.Linear(prefix + ".v_proj", hidden, width),
-                Output = Common.Linear(prefix + ".out_proj", width, hidden, bias: true),
-                Scale = 1,
-                Window = local[shape.Layer] ? window : null,
-            };
-        }
     }
 
     public bool IsBuffer(string tensor) => tensor.EndsWith(".attn.attention.bias", StringComparison.Ordinal)
@@ -103,4 +64,48 @@ internal sealed class GptNeo : IArchitecture
         kind.ValueKind == JsonValueKind.String && kind.GetString() is "global" or "local"
             ? kind.GetString() == "local"
             : throw config.Wrong(key, $"holds {ConfigReader.Show(kind)}; expected \"global\" or \"local\"");
+
+    private sealed class Layout(
+        ConfigReader config, string root, int hidden, int headSize, double epsilon, Activation activation, int window,
+        List<bool> local)
+    {
+        public BlockSpec Block(BlockShape shape, int index)
+        {
+            var prefix = FormattableString.Invariant($"{root}h.{index}");
+            return new BlockSpec
+            {
+                Prefix = prefix,
+                Attention = shape.Heads is null ? null : Attention(prefix + ".attn.attention", shape),
+                Mlp = shape.IntermediateSize is not { } channels ? null : new MlpSpec(
+                    null,
+                    Common.Linear(prefix + ".mlp.c_fc", hidden, channels, bias: true),
+                    Common.Linear(prefix + ".mlp.c_proj", channels, hidden, bias: true),
+                    activation),
+                AttentionNorm = shape.Heads is null ? null : Common.LayerNorm(prefix + ".ln_1", epsilon),
+                MlpNorm = shape.IntermediateSize is null ? null : Common.LayerNorm(prefix + ".ln_2", epsilon),
+            };
+        }
+
+        private AttentionSpec Attention(string prefix, BlockShape shape)
+        {
+            var width = shape.Heads!.Value * headSize;
+            if (shape.Layer >= local.Count)
+            {
+                throw config.Wrong(
+                    "attention_types", FormattableString.Invariant($"covers {local.Count} layers; layer {shape.Layer} is asked for"));
+            }
+            return new AttentionSpec
+            {
+                Heads = shape.Heads.Value,
+                KeyValueHeads = shape.Heads.Value,
+                HeadSize = headSize,
+                Query = Common.Linear(prefix + ".q_proj", hidden, width),
+                Key = Common.Linear(prefix + ".k_proj", hidden, width),
+                Value = Common.Linear(prefix + ".v_proj", hidden, width),
+                Output = Common.Linear(prefix + ".out_proj", width, hidden, bias: true),
+                Scale = 1,
+                Window = local[shape.Layer] ? window : null,
+            };
+        }
+    }
 }

@@ -30,12 +30,20 @@ internal sealed class GptNeoX : IArchitecture
             MaxPositions = config.Count("max_position_embeddings", 2048),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec("gpt_neox.embed_in.weight"),
-            Blocks = [.. shapes.Select(Block)],
+            Blocks = [.. shapes.Select(new Layout(hidden, headSize, epsilon, activation, bias, parallel, rotary).Block)],
             FinalNorm = Common.LayerNorm("gpt_neox.final_layer_norm", epsilon),
             Head = Common.Head(config, "gpt_neox.embed_in.weight", hidden, vocabulary, tiedByDefault: false, name: "embed_out"),
         };
+    }
 
-        BlockSpec Block(BlockShape shape, int index)
+    public bool IsBuffer(string tensor) => tensor.EndsWith(".attention.rotary_emb.inv_freq", StringComparison.Ordinal)
+        || tensor.EndsWith(".attention.bias", StringComparison.Ordinal)
+        || tensor.EndsWith(".attention.masked_bias", StringComparison.Ordinal);
+
+    private sealed class Layout(
+        int hidden, int headSize, double epsilon, Activation activation, bool bias, bool parallel, RotarySpec rotary)
+    {
+        public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"gpt_neox.layers.{index}");
             return new BlockSpec
@@ -53,7 +61,7 @@ internal sealed class GptNeoX : IArchitecture
             };
         }
 
-        AttentionSpec Attention(string prefix, int h) => new()
+        private AttentionSpec Attention(string prefix, int h) => new()
         {
             Heads = h,
             KeyValueHeads = h,
@@ -67,11 +75,7 @@ internal sealed class GptNeoX : IArchitecture
         };
 
         // Each head's query, key and value rows follow one another.
-        LinearSpec Interleaved(string prefix, string part, int h, int start) => Common.FusedPart(
+        private LinearSpec Interleaved(string prefix, string part, int h, int start) => Common.FusedPart(
             prefix + ".query_key_value", part, new RowPattern(start, h * headSize, headSize, 3 * headSize), hidden, bias);
     }
-
-    public bool IsBuffer(string tensor) => tensor.EndsWith(".attention.rotary_emb.inv_freq", StringComparison.Ordinal)
-        || tensor.EndsWith(".attention.bias", StringComparison.Ordinal)
-        || tensor.EndsWith(".attention.masked_bias", StringComparison.Ordinal);
 }

@@ -28,6 +28,7 @@ internal sealed class Opt : IArchitecture
         var uniform = new BlockShape(heads, heads, config.Count("ffn_dim"), 0);
         var shapes = BlockShape.ReadAll(config, config.Blocks("num_hidden_layers"), uniform, headSize, grouped: false);
         var root = stored("decoder.embed_tokens.weight") ? "decoder." : "model.decoder.";
+        var layout = new Layout(root, hidden, headSize, bias, affine, before, activation);
         return new ModelSpec
         {
             Family = config.ModelType,
@@ -36,15 +37,19 @@ internal sealed class Opt : IArchitecture
             MaxPositions = config.Count("max_position_embeddings", 2048),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec(root + "embed_tokens.weight", root + "embed_positions.weight", PositionOffset: 2),
-            Blocks = [.. shapes.Select(Block)],
-            FinalNorm = before && !config.Flag("_remove_final_layer_norm", false) ? Norm(root + "final_layer_norm") : null,
+            Blocks = [.. shapes.Select(layout.Block)],
+            FinalNorm = before && !config.Flag("_remove_final_layer_norm", false) ? layout.Norm(root + "final_layer_norm") : null,
             Head = Common.Head(config, root + "embed_tokens.weight", hidden, vocabulary, tiedByDefault: true),
         };
+    }
 
-        NormSpec Norm(string name) =>
+    private sealed class Layout(
+        string root, int hidden, int headSize, bool bias, bool affine, bool before, Activation activation)
+    {
+        public NormSpec Norm(string name) =>
             affine ? Common.LayerNorm(name, Epsilon) : new NormSpec(NormKind.Layer, null, null, Epsilon);
 
-        BlockSpec Block(BlockShape shape, int index)
+        public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"{root}layers.{index}");
             return new BlockSpec
@@ -62,7 +67,7 @@ internal sealed class Opt : IArchitecture
             };
         }
 
-        AttentionSpec Attention(string prefix, int h) => new()
+        private AttentionSpec Attention(string prefix, int h) => new()
         {
             Heads = h,
             KeyValueHeads = h,

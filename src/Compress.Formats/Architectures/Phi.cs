@@ -28,12 +28,18 @@ internal sealed class Phi : IArchitecture
             MaxPositions = config.Count("max_position_embeddings", 2048),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec("model.embed_tokens.weight"),
-            Blocks = [.. shapes.Select(Block)],
+            Blocks = [.. shapes.Select(new Layout(hidden, headSize, epsilon, activation, headNorms, rotary).Block)],
             FinalNorm = Common.LayerNorm("model.final_layernorm", epsilon),
             Head = Common.Head(config, "model.embed_tokens.weight", hidden, vocabulary, tiedByDefault: false, bias: true),
         };
+    }
 
-        BlockSpec Block(BlockShape shape, int index)
+    public bool IsBuffer(string tensor) => tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private sealed class Layout(
+        int hidden, int headSize, double epsilon, Activation activation, bool headNorms, RotarySpec rotary)
+    {
+        public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"model.layers.{index}");
             return new BlockSpec
@@ -50,7 +56,7 @@ internal sealed class Phi : IArchitecture
             };
         }
 
-        AttentionSpec Attention(string prefix, BlockShape shape)
+        private AttentionSpec Attention(string prefix, BlockShape shape)
         {
             var (h, kv) = (shape.Heads!.Value, shape.KeyValueHeads!.Value);
             return new AttentionSpec
@@ -69,6 +75,4 @@ internal sealed class Phi : IArchitecture
             };
         }
     }
-
-    public bool IsBuffer(string tensor) => tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 }

@@ -29,12 +29,18 @@ internal sealed class Phi3 : IArchitecture
             MaxPositions = config.Count("max_position_embeddings", 4096),
             DeclaredType = Common.DeclaredType(config),
             Embedding = new EmbeddingSpec("model.embed_tokens.weight"),
-            Blocks = [.. shapes.Select(Block)],
+            Blocks = [.. shapes.Select(new Layout(hidden, headSize, epsilon, bias, activation, window, rotary).Block)],
             FinalNorm = Common.RmsNorm("model.norm", epsilon),
             Head = Common.Head(config, "model.embed_tokens.weight", hidden, vocabulary, tiedByDefault: false),
         };
+    }
 
-        BlockSpec Block(BlockShape shape, int index)
+    public bool IsBuffer(string tensor) => tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private sealed class Layout(
+        int hidden, int headSize, double epsilon, bool bias, Activation activation, int? window, RotarySpec rotary)
+    {
+        public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"model.layers.{index}");
             return new BlockSpec
@@ -47,7 +53,7 @@ internal sealed class Phi3 : IArchitecture
             };
         }
 
-        AttentionSpec Attention(string prefix, BlockShape shape)
+        private AttentionSpec Attention(string prefix, BlockShape shape)
         {
             var (queries, keys) = (shape.Heads!.Value * headSize, shape.KeyValueHeads!.Value * headSize);
             var fused = prefix + ".qkv_proj";
@@ -66,12 +72,10 @@ internal sealed class Phi3 : IArchitecture
             };
         }
 
-        MlpSpec Mlp(string prefix, int channels) => new(
+        private MlpSpec Mlp(string prefix, int channels) => new(
             Common.FusedPart(prefix + ".gate_up_proj", "gate", Common.Rows(0, channels), hidden, false),
             Common.FusedPart(prefix + ".gate_up_proj", "up", Common.Rows(channels, channels), hidden, false),
             Common.Linear(prefix + ".down_proj", channels, hidden),
             activation);
     }
-
-    public bool IsBuffer(string tensor) => tensor.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 }
