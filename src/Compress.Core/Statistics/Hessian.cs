@@ -11,9 +11,9 @@ namespace Compress.Core.Statistics;
 /// <para>Frantar et al. 2022, arXiv:2210.17323, section 3. The running form of the published code is the sum divided by the sequences
 /// seen; here the plain sum is kept in f32 and 2/n applied on reading. H is symmetric, so only tiles on and right of the diagonal are
 /// computed: half the work.</para>
-/// <para>bf16 inputs are widened to f32, which is exact. libtorch's bf16 product would round each element of H to bf16, 0.2 % off:
-/// that outweighs the usual damping of 1 % of the mean diagonal wherever the largest eigenvalue is more than a few times the mean, and
-/// makes H indefinite.</para>
+/// <para>bf16 inputs are widened to f32, which is exact. libtorch's bf16 product sums in f32 but rounds each element of its result to
+/// bf16. Measured on 4096 tokens of 512 correlated inputs, in units of √(H_ii·H_jj): largest error 2·10⁻³ to 4·10⁻³ that way, 6·10⁻⁷
+/// here. As it has to compute both halves of H, it is no faster either.</para>
 /// </remarks>
 public sealed unsafe class Hessian : Statistic
 {
