@@ -168,6 +168,7 @@ public sealed unsafe class RowTile : IDisposable
         foreseen?.Dispose();
     }
 
+    /// <summary>The update itself, wherever errors and weights lie.</summary>
     /// <param name="errors">Errors of step <paramref name="from"/> and those after it.</param>
     /// <param name="factor">F.</param>
     /// <param name="first">First step j.</param>

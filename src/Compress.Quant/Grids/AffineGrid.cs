@@ -18,6 +18,7 @@ public sealed unsafe class AffineGrid(AffineOptions options)
     public const float SearchNorm = 2.4f;
 
     private const int Lanes = RowTile.PanelRows;
+    private const int ColumnsBetweenChecks = 16;
 
     private readonly int middle = 1 << (options.Bits - 1);
 
@@ -111,13 +112,24 @@ public sealed unsafe class AffineGrid(AffineOptions options)
             for (var lane = 0; lane < Lanes; lane++)
                 (scale[lane], zero[lane]) = Parameters(least[lane], greatest[lane], ShareOf(step));
             new Span<float>(error, Lanes).Clear();
-            AddErrors(columns, count, scale, zero, error);
+            for (var first = 0; first < count && AnyBelow(error, best); first += ColumnsBetweenChecks)
+                AddErrors(columns + first * Lanes, Math.Min(ColumnsBetweenChecks, count - first), scale, zero, error);
             for (var lane = 0; lane < Lanes; lane++)
             {
                 if (!(error[lane] < best[lane])) continue;
                 (best[lane], scales[lane], zeros[lane]) = (error[lane], scale[lane], zero[lane]);
             }
         }
+    }
+
+    /// <summary>Errors only grow: a range that has already lost in every row need not be followed to the end.</summary>
+    private static bool AnyBelow(float* errors, float* best)
+    {
+        for (var lane = 0; lane < Lanes; lane += Vector<float>.Count)
+        {
+            if (Vector.LessThanAny(Vector.Load(errors + lane), Vector.Load(best + lane))) return true;
+        }
+        return false;
     }
 
     /// <summary>The share of the range that a step of the search tries.</summary>

