@@ -52,6 +52,23 @@ public sealed class RunCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_packed_export_is_inspected_as_it_is_stored()
+    {
+        var recipe = tiny.Write("packed.yaml", $$"""
+            model: {{tiny.Model}}
+            stages: [{ quantize: { method: rtn, bits: 4, group_size: 64 } }]
+            export: [{ format: compressed-tensors, to: packed }]
+            """);
+        var planned = (await Cli.RunAsync("plan", recipe, "--json")).Json;
+        var result = await Cli.RunAsync("run", recipe, "--output", tiny.At("run"), "--json");
+        Assert.True(result.Code == 0, result.Error);
+        var packed = (await Cli.RunAsync("inspect", tiny.At("run/packed"), "--json")).Json;
+        Assert.Equal((long)planned["parameters"]!, (long)packed["parameters"]!);
+        // Each of the 14 sites also stores its shape, two 64-bit numbers, which the plan leaves out.
+        Assert.Equal((long)planned["bytes_after"]! + (14 * 16), (long)packed["bytes"]!);
+    }
+
+    [Fact]
     public async Task A_run_that_cannot_work_writes_nothing()
     {
         var (recipe, run) = (Recipe(), tiny.At("run"));

@@ -15,7 +15,7 @@ namespace Compress.Cli.Reports;
 /// <param name="VocabularySize">Rows of the token table.</param>
 /// <param name="MaxPositions">Longest trained context.</param>
 /// <param name="TiedHead">True where the head shares the token table.</param>
-/// <param name="Parameters">Stored elements.</param>
+/// <param name="Parameters">Weights, decoded where they are quantized.</param>
 /// <param name="Bytes">Stored bytes.</param>
 /// <param name="BitsPerWeight">Bytes · 8 / parameters.</param>
 /// <param name="Types">Tensors by element type.</param>
@@ -33,7 +33,7 @@ internal sealed record ModelReport(
     /// <param name="counted">Set to read every site and count its zeros; called with each tensor that was read.</param>
     public static ModelReport Of(ModelFolder model, Action<TensorInfo>? counted = null)
     {
-        var (spec, tensors) = (model.Spec, model.Tensors.Tensors.Values.ToList());
+        var (spec, stored) = (model.Spec, Stored(model));
         var first = spec.Blocks.Length > 0 ? spec.Blocks[0] : null;
         var sites = new List<SiteEntry>();
         foreach (var site in SiteSelection.All(spec))
@@ -44,17 +44,25 @@ internal sealed record ModelReport(
                 info.Name, info.Type.ToString(), counted is null ? null : Share(model.Tensors, info)));
             counted?.Invoke(info);
         }
-        var (parameters, bytes) = (tensors.Sum(t => t.ElementCount), tensors.Sum(t => t.ByteCount));
+        var (parameters, bytes) = (model.Tensors.Tensors.Values.Sum(t => t.ElementCount), stored.Sum(t => t.ByteCount));
         return new ModelReport(
             model.Path, spec.Family, spec.HiddenSize, spec.Blocks.Length, first?.Attention?.Heads, first?.Attention?.KeyValueHeads,
             first?.Mlp?.Up.OutFeatures, spec.VocabularySize, spec.MaxPositions, spec.Head.Tied, parameters, bytes,
             parameters == 0 ? 0 : 8.0 * bytes / parameters,
-            [.. tensors.GroupBy(t => t.Type).OrderByDescending(g => g.Sum(t => t.ByteCount)).Select(g => new TypeReport(
+            [.. stored.GroupBy(t => t.Type).OrderByDescending(g => g.Sum(t => t.ByteCount)).Select(g => new TypeReport(
                 g.Key.ToString(), g.Count(), g.Sum(t => t.ElementCount), g.Sum(t => t.ByteCount)))],
             sites)
         {
             Zeros = counted is null ? null : ZerosInBlocks(sites),
         };
+    }
+
+    /// <summary>Headers as the files have them: of a quantized model the packed tensors, not what they decode to.</summary>
+    private static List<TensorInfo> Stored(ModelFolder model)
+    {
+        if (model.QuantizationConfig is null) return [.. model.Tensors.Tensors.Values];
+        using var folder = SafetensorsFolder.Map(model.Path);
+        return [.. folder.Tensors.Values];
     }
 
     /// <summary>Bytes that counting zeros reads.</summary>
