@@ -87,8 +87,9 @@ void Report(int n, int rows, string name, double operations, Action action)
 {
     var time = Timing.Of(repetitions, action);
     var known = published.TryGetValue((name, n), out var before);
+    var beforeText = known ? before.ToString("f3", CultureInfo.InvariantCulture) : "";
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"| {n} → {rows} | {name} | {time.Best:f3} | {time.Median:f3} | {time.Processor:f3} | {(known ? before.ToString("f3", CultureInfo.InvariantCulture) : "")} | ")
+        $"| {n} → {rows} | {name} | {time.Best:f3} | {time.Median:f3} | {time.Processor:f3} | {beforeText} | ")
         + (known ? string.Create(CultureInfo.InvariantCulture, $"{before / time.Best:f1} ×") : "")
         + (operations > 0 ? string.Create(CultureInfo.InvariantCulture, $" | {operations / time.Best / 1e9:f0} |") : " | |"));
 }
