@@ -67,6 +67,8 @@ internal sealed class BlockPipeline : IDisposable
         {
             job.Cancellation.ThrowIfCancellationRequested();
             RunPart(parts[i], advance: i < last);
+            // A block's codes are tens of megabytes of arrays, which the collector would let pile up to several blocks' worth.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
         job.Progress.Report(new PhaseEnded());
     }

@@ -1,7 +1,9 @@
+using System.Text.Json.Nodes;
 using Compress.Core.Calibration;
 using Compress.Core.Graph;
 using Compress.Core.Pipeline;
 using Compress.Core.Recipes;
+using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 using static TorchSharp.torch;
 
@@ -133,6 +135,38 @@ public sealed class BlockPipelineTests : IDisposable
             Assert.Contains("one tensor", failure.Message, StringComparison.Ordinal);
         }
         Assert.False(Directory.Exists(tied.At("run")));
+    }
+
+    /// <summary>GPT-2 stores q, k and v as columns of one transposed tensor: parts that no stage touched must survive beside those that one did.</summary>
+    [Fact]
+    public async Task Parts_of_a_fused_transposed_tensor_are_compressed_apart_and_put_back_together()
+    {
+        var config = new JsonObject
+        {
+            ["model_type"] = "gpt2", ["n_embd"] = 32, ["n_layer"] = 2, ["n_head"] = 4, ["n_positions"] = 64, ["vocab_size"] = 300,
+            ["activation_function"] = "gelu_new", ["layer_norm_epsilon"] = 1e-5, ["tie_word_embeddings"] = true,
+        };
+        using var gpt = new TinyRun(SyntheticModel.FromConfig(config), ElementType.F32);
+        var quantizeQuery = TinyRun.Rtn() with { Targets = ["*.c_attn.q"] };
+        var pruneKey = TinyRun.Wanda() with { Targets = ["*.c_attn.k", "*.mlp.*"] };
+        var result = await gpt.Run(gpt.Recipe(quantizeQuery, pruneKey));
+        Assert.Equal(2 + 2 + 4, result.Sites.Count);
+        using var model = ModelFolder.Open(gpt.Model);
+        using var exported = SafetensorsFolder.Map(gpt.At("run/hf"));
+        using var first = Stage(model, gpt.At("run/stages/01-quantize-plain_rtn"));
+        var name = exported.Tensors.Keys.Single(n => n.EndsWith("h.1.attn.c_attn.weight", StringComparison.Ordinal));
+        using var scope = NewDisposeScope();
+        var before = TensorBridge.Load(model.Tensors.Open(name)).t();
+        var after = TensorBridge.Load(exported.Open(name)).t();
+        Assert.Equal([96, 32], after.shape);
+        var codes = first.ReadQuantized(name[..^".weight".Length] + ".q")!;
+        var decoded = new float[32 * 32];
+        codes.Decode(decoded);
+        Assert.Equal(decoded, after[TensorIndex.Slice(0, 32)].contiguous().data<float>().ToArray());
+        var key = after[TensorIndex.Slice(32, 64)];
+        Assert.Equal(0.5, key.eq(0).to(ScalarType.Float32).mean().item<float>());
+        Assert.True(key.eq(before[TensorIndex.Slice(32, 64)]).logical_or(key.eq(0)).all().item<bool>());
+        Assert.True(after[TensorIndex.Slice(64, 96)].eq(before[TensorIndex.Slice(64, 96)]).all().item<bool>());
     }
 
     [Fact]

@@ -20,8 +20,12 @@ internal sealed class TinyRun : IDisposable
     private readonly TemporaryFolder folder = new();
 
     public TinyRun(ElementType type = ElementType.F16, int layers = 3, bool tied = false)
+        : this(SyntheticModel.Llama(hidden: 32, mlp: 48, layers, heads: 4, keyValueHeads: 2, vocabulary: 300, maxPositions: 64, tied), type)
     {
-        var model = SyntheticModel.Llama(hidden: 32, mlp: 48, layers, heads: 4, keyValueHeads: 2, vocabulary: 300, maxPositions: 64, tied);
+    }
+
+    public TinyRun(SyntheticModel model, ElementType type)
+    {
         SyntheticCheckpoint.Write(Model, model, type, seed: 1);
         BpeTrainer.Train([], new BpeTrainerOptions { VocabularySize = 257, SpecialTokens = ["<|end|>"], PrependBos = false }).Save(Model);
         var random = new Pcg32(7);
