@@ -143,8 +143,15 @@ public sealed class BlockPipelineTests : IDisposable
     {
         var config = new JsonObject
         {
-            ["model_type"] = "gpt2", ["n_embd"] = 32, ["n_layer"] = 2, ["n_head"] = 4, ["n_positions"] = 64, ["vocab_size"] = 300,
-            ["activation_function"] = "gelu_new", ["layer_norm_epsilon"] = 1e-5, ["tie_word_embeddings"] = true,
+            ["model_type"] = "gpt2",
+            ["n_embd"] = 32,
+            ["n_layer"] = 2,
+            ["n_head"] = 4,
+            ["n_positions"] = 64,
+            ["vocab_size"] = 300,
+            ["activation_function"] = "gelu_new",
+            ["layer_norm_epsilon"] = 1e-5,
+            ["tie_word_embeddings"] = true,
         };
         using var gpt = new TinyRun(SyntheticModel.FromConfig(config), ElementType.F32);
         var quantizeQuery = TinyRun.Rtn() with { Targets = ["*.c_attn.q"] };
