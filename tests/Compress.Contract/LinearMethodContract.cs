@@ -9,7 +9,9 @@ using static TorchSharp.torch;
 
 namespace Compress.Contract;
 
-/// <summary>What every method that works on one linear site at a time owes, whatever it computes. A new method is held to it unasked.</summary>
+/// <summary>
+/// What every method that works on one linear site at a time owes, whatever it computes. A new method is held to it unasked.
+/// </summary>
 /// <remarks>A test project names its assembly once: <c>[Theory, MemberData] void Holds(string method, string duty) => Contract.Check(method, duty);</c></remarks>
 public sealed class LinearMethodContract
 {

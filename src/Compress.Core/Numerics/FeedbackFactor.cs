@@ -49,7 +49,9 @@ public sealed unsafe class FeedbackFactor : IDisposable
     /// <summary>For each input (not step), whether it was always zero in calibration; its weights do not matter.</summary>
     public bool[] Dead { get; }
 
-    /// <summary>d: <c>d_j²</c> is the weight of a squared error at step j once the later inputs have made it good as far as they can.</summary>
+    /// <summary>
+    /// d: <c>d_j²</c> is the weight of a squared error at step j once the later inputs have made it good as far as they can.
+    /// </summary>
     public float[] Diagonal { get; }
 
     /// <summary>How the factor was made.</summary>

@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Compress.Pruning.Selection;
 
-/// <summary>Marks the smallest keys of every M consecutive ones: exactly those that come first after a stable ascending sort of the group.</summary>
+/// <summary>
+/// Marks the smallest keys of every M consecutive ones: exactly those that come first after a stable ascending sort of the group.
+/// </summary>
 /// <remarks>
 /// An element's place in its sorted group is the number of smaller keys after it plus the number of keys before it that are not
 /// greater. Both are counted for a whole vector of elements at once by comparing the row with itself shifted by 1 … M−1.
@@ -19,7 +21,9 @@ public sealed class SmallestInGroups(int group, int columns)
     /// <summary>Where the row begins in the key buffer.</summary>
     public int Start => group;
 
-    /// <summary>Sets <paramref name="weights"/> to zero where the key is among the <paramref name="count"/> smallest of its group.</summary>
+    /// <summary>
+    /// Sets <paramref name="weights"/> to zero where the key is among the <paramref name="count"/> smallest of its group.
+    /// </summary>
     /// <param name="padded">Keys of the row from <see cref="Start"/> on, in a buffer of <see cref="PaddedLength"/>.</param>
     /// <param name="count">How many of each group to remove.</param>
     /// <param name="weights">The row's weights.</param>

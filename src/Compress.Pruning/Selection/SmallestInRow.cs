@@ -10,7 +10,10 @@ namespace Compress.Pruning.Selection;
 /// </remarks>
 public static class SmallestInRow
 {
-    /// <summary>Sets <paramref name="weights"/> to zero where the key is among the <paramref name="count"/> smallest; of equal keys the first ones.</summary>
+    /// <summary>
+    /// Sets <paramref name="weights"/> to zero where the key is among the <paramref name="count"/> smallest; of equal keys the first
+    /// ones.
+    /// </summary>
     /// <param name="keys">Keys, −1 … 2^31−2.</param>
     /// <param name="count">How many to remove, 0 … keys.</param>
     /// <param name="weights">The row's weights, one for each key.</param>

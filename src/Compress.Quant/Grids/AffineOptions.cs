@@ -17,10 +17,15 @@ public enum AffineFlavour
     /// <summary>Signed integers, symmetric only: <c>scale = m/(2^(bits−1) − 1)</c>.</summary>
     Absmax,
 
-    /// <summary>compressed-tensors: symmetric <c>scale = m/(maxq/2)</c>; asymmetric like GPTQ's. A zero scale becomes the type's epsilon.</summary>
+    /// <summary>
+    /// compressed-tensors: symmetric <c>scale = m/(maxq/2)</c>; asymmetric like GPTQ's. A zero scale becomes the type's epsilon.
+    /// </summary>
     CompressedTensors,
 
-    /// <summary>AWQ, asymmetric only; the range need not include 0: <c>scale = max(max − min, 10⁻⁵)/maxq</c>, <c>zero = clamp(−round(min/scale), 0, maxq)</c>.</summary>
+    /// <summary>
+    /// AWQ, asymmetric only; the range need not include 0: <c>scale = max(max − min, 10⁻⁵)/maxq</c>, <c>zero =
+    /// clamp(−round(min/scale), 0, maxq)</c>.
+    /// </summary>
     Awq,
 }
 
@@ -37,7 +42,9 @@ public enum ScaleType
     F32,
 }
 
-/// <summary>Integer codes with a scale and zero point for each group of a row's inputs: the settings that every such method shares.</summary>
+/// <summary>
+/// Integer codes with a scale and zero point for each group of a row's inputs: the settings that every such method shares.
+/// </summary>
 public record AffineOptions
 {
     /// <summary>Bits of a code.</summary>
@@ -54,7 +61,9 @@ public record AffineOptions
     /// <summary>Whose formula fits scale and zero point.</summary>
     public AffineFlavour Flavour { get; init; } = AffineFlavour.Gptq;
 
-    /// <summary>Shrinks each range in 80 steps of 1 % to the one with the least <c>Σ|w − w'|^2.4</c>, as GPTQ's code does on request.</summary>
+    /// <summary>
+    /// Shrinks each range in 80 steps of 1 % to the one with the least <c>Σ|w − w'|^2.4</c>, as GPTQ's code does on request.
+    /// </summary>
     public bool Mse { get; init; }
 
     /// <summary>How scales are stored.</summary>

@@ -36,7 +36,9 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
         /// </summary>
         public bool StaticGroups { get; init; }
 
-        /// <summary>True: a block's sites in the order (q, k, v), o, (gate, up), down, each seeing the inputs that the sites before it leave.</summary>
+        /// <summary>
+        /// True: a block's sites in the order (q, k, v), o, (gate, up), down, each seeing the inputs that the sites before it leave.
+        /// </summary>
         public bool TrueSequential { get; init; }
 
         /// <summary>Share of the mean of H's diagonal that is added to the diagonal.</summary>
