@@ -18,23 +18,23 @@ internal static class GenerateCommand
     {
         var model = new Argument<string>("MODEL") { Description = "Model folder, or a llama2.c .bin file." };
         var prompt = new Option<string>("--prompt") { Description = "The text to continue.", Required = true };
-        var tokens = new Option<int>("--max-tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
+        var tokens = new Option<int>("--max_tokens") { Description = "Most tokens to generate.", DefaultValueFactory = _ => 128 };
         var temperature = new Option<float>("--temperature")
         {
             Description = "0 takes the most likely token.",
             DefaultValueFactory = _ => Defaults.Temperature,
         };
-        var topK = new Option<int>("--top-k")
+        var topK = new Option<int>("--top_k")
         {
             Description = "Keep the k most likely tokens; 0 keeps all.",
             DefaultValueFactory = _ => Defaults.TopK,
         };
-        var topP = new Option<float>("--top-p")
+        var topP = new Option<float>("--top_p")
         {
             Description = "Keep the likeliest tokens up to this probability.",
             DefaultValueFactory = _ => Defaults.TopP,
         };
-        var minP = new Option<float>("--min-p")
+        var minP = new Option<float>("--min_p")
         {
             Description = "Keep tokens this likely relative to the likeliest.",
             DefaultValueFactory = _ => Defaults.MinP,
@@ -42,7 +42,7 @@ internal static class GenerateCommand
         var seed = new Option<ulong>("--seed") { Description = "Seed of the draws." };
         var threads = new Option<int?>("--threads") { Description = "Threads; default: all cores." };
         var command = new ExampleCommand("generate", "Continues a text with the engine in C#, without libtorch.",
-            "generate models/embedded --prompt \"Gets the number of\" --max-tokens 40")
+            "generate models/embedded --prompt \"Gets the number of\" --max_tokens 40")
         { model, prompt, tokens, temperature, topK, topP, minP, seed, threads };
         host.Attach(command, async (parsed, session) =>
         {
