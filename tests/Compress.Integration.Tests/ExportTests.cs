@@ -29,7 +29,7 @@ public sealed class ExportTests : IDisposable
         var tokens = protocol.Read([File.ReadAllText(model.Heldout)], exported.LoadTokenizer(), Path.GetFileName(model.Heldout));
         var measured = await Evaluator.EvaluateAsync(
             new EvaluatedModel(exported.Tensors, exported.Spec), new EvaluatedModel(original.Tensors, original.Spec), tokens, protocol,
-            new EvaluationOptions { Window = 256, MaxWindows = 24 });
+            new EvaluationOptions { Window = 256, MaxWindows = 48 });
         Assert.Equal(reported, measured);
     }
 

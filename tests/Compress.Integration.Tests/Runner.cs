@@ -13,14 +13,14 @@ internal static class Runner
 {
     private static readonly MethodCatalogue Methods = MethodCatalogue.Discover(typeof(Wanda).Assembly, typeof(Gptq).Assembly);
 
-    /// <summary>A recipe over a model: its stages in YAML, 24 scored windows of 256, an export to <c>hf</c>.</summary>
-    public static string Recipe(TestModel model, string stages, string calibration = "samples: 32, length: 128, batch_size: 8") => $$"""
+    /// <summary>A recipe over a model: its stages in YAML, 48 scored windows of 256, an export to <c>hf</c>.</summary>
+    public static string Recipe(TestModel model, string stages, string calibration = "samples: 32, length: 256, batch_size: 8") => $$"""
         model: {{model.Path}}
         calibration: { data: {{model.Calibration}}, {{calibration}} }
         stages:
           {{stages}}
         evaluate:
-          - perplexity: { data: {{model.Heldout}}, window: 256, max_windows: 24 }
+          - perplexity: { data: {{model.Heldout}}, window: 256, max_windows: 48 }
         export:
           - { format: hf, to: hf }
         """;

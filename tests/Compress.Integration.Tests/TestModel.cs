@@ -10,8 +10,12 @@ namespace Compress.Integration.Tests;
 /// <param name="Heldout">Text it is measured on.</param>
 internal sealed record TestModel(string Name, string Path, string Calibration, string Heldout)
 {
-    /// <summary>Names of the models that shared data holds.</summary>
-    public static TheoryData<string> Shared => ["stories260K", "babyllama"];
+    /// <summary>The model that the repository carries, on texts that it was not trained on.</summary>
+    public static TestModel Embedded { get; } = new(
+        "embedded",
+        System.IO.Path.Combine(SharedData.Repository, "models", "embedded"),
+        System.IO.Path.Combine(SharedData.Repository, "data", "calibration.txt"),
+        System.IO.Path.Combine(SharedData.Repository, "data", "heldout.txt"));
 
     /// <summary>A shared model; texts that must be prepared are written to a folder.</summary>
     public static TestModel Open(string name, TemporaryFolder folder) => name switch
