@@ -190,10 +190,11 @@ public sealed class CompressionRun
         var path = folder.At(CalibrationFile.Name);
         if (!journal.Entries.OfType<CalibrationDrawn>().Any())
         {
+            var start = Stopwatch.GetTimestamp();
             progress.Report(new PhaseStarted("draw calibration windows", null, "windows"));
             var file = CalibrationDraw.Make(calibration, recipe.Seed, model, progress);
             folder.Write(CalibrationFile.Name, file.ToJson());
-            journal.Append(new CalibrationDrawn(RunInputs.Hash(path)));
+            journal.Append(new CalibrationDrawn(RunInputs.Hash(path), Stopwatch.GetElapsedTime(start).TotalSeconds));
             progress.Report(new PhaseEnded());
         }
         return [.. CalibrationFile.Read(path).Windows.Select(w => w.Tokens)];
@@ -273,6 +274,11 @@ public sealed class CompressionRun
         return result;
     }
 
+    /// <summary>The stage's wall time; of an interrupted stage at least that of its parts, which earlier sessions may have done.</summary>
+    private double StageSeconds(int number) => Math.Max(
+        journal.Entries.OfType<StageFinished>().Where(e => e.Stage == number).Sum(e => e.Seconds),
+        journal.Entries.OfType<PartFinished>().Where(e => e.Stage == number).Sum(e => e.Seconds));
+
     private RunResult Finish(List<ExportResult> exports, List<EvaluationResult> evaluations, List<SiteReport> sites)
     {
         var parts = journal.Entries.OfType<PartFinished>().ToLookup(p => p.Stage);
@@ -281,7 +287,7 @@ public sealed class CompressionRun
             s.Method.Attribute.Kind.ToString().ToLowerInvariant(),
             s.Method.Attribute.Name,
             parts[i + 1].Sum(p => p.Sites.Count),
-            parts[i + 1].Sum(p => p.Seconds))).ToList();
+            StageSeconds(i + 1))).ToList();
         var evaluation = journal.Entries.OfType<Evaluated>().Sum(e => e.Seconds);
         var files = RunInputs.WeightFiles(recipe.Model);
         var result = new RunResult
@@ -293,7 +299,8 @@ public sealed class CompressionRun
             Exports = exports,
             Stages = stages,
             EvaluationSeconds = evaluation,
-            Seconds = stages.Sum(s => s.Seconds) + evaluation + journal.Entries.OfType<Exported>().Sum(e => e.Seconds),
+            Seconds = stages.Sum(s => s.Seconds) + evaluation + journal.Entries.OfType<Exported>().Sum(e => e.Seconds)
+                + journal.Entries.OfType<CalibrationDrawn>().Sum(e => e.Seconds),
             PeakMemory = ProcessMemory.Peak,
             Sites = sites,
         };

@@ -16,7 +16,8 @@ public abstract record JournalEntry;
 
 /// <summary>The calibration windows are in <c>calibration.json</c>.</summary>
 /// <param name="Sha256">Of that file.</param>
-public sealed record CalibrationDrawn(string Sha256) : JournalEntry;
+/// <param name="Seconds">Wall time.</param>
+public sealed record CalibrationDrawn(string Sha256, double Seconds) : JournalEntry;
 
 /// <summary>A stage finished a part of the model: a block, the head or the embedding.</summary>
 /// <param name="Stage">Number of the stage, from 1.</param>

@@ -14,7 +14,7 @@ public sealed class JournalTests : IDisposable
 
     private static JournalEntry[] Entries =>
     [
-        new CalibrationDrawn("aa"),
+        new CalibrationDrawn("aa", 0.5),
         new PartFinished(1, "block-00000", "bb", 12, 0.5, [Report("a")]),
         new StageFinished(1, 1.25),
         new RunFinished(4096),
