@@ -29,13 +29,23 @@ public class GptqTests
         var w = randn(rows, columns, generator: new Generator(2)) * 0.05;
         var plain = new PlainGptq
         {
-            Bits = bits, GroupSize = groupSize, Symmetric = symmetric, ActivationOrder = activationOrder, StaticGroups = staticGroups, Mse = mse,
+            Bits = bits,
+            GroupSize = groupSize,
+            Symmetric = symmetric,
+            ActivationOrder = activationOrder,
+            StaticGroups = staticGroups,
+            Mse = mse,
         };
         var (codes, decoded) = plain.Run(Layers.Double(w), Layers.Double(hessian.ToMatrix()));
         var log = new SiteLog();
         var options = new Gptq.Options
         {
-            Bits = bits, GroupSize = groupSize, Symmetric = symmetric, ActivationOrder = activationOrder, StaticGroups = staticGroups, Mse = mse,
+            Bits = bits,
+            GroupSize = groupSize,
+            Symmetric = symmetric,
+            ActivationOrder = activationOrder,
+            StaticGroups = staticGroups,
+            Mse = mse,
             ScaleType = ScaleType.F32,
         };
         using var result = new Gptq(options).Apply(Layers.View(w), new StatisticsSet([hessian]), log);

@@ -9,7 +9,12 @@ public sealed class TrainerTests : IDisposable
 {
     static readonly OptimizationRecipe Options = new()
     {
-        Steps = 20, BatchSize = 6, MicroBatchSize = 3, WarmupSteps = 3, LearningRate = 0.05, CheckpointEvery = 4,
+        Steps = 20,
+        BatchSize = 6,
+        MicroBatchSize = 3,
+        WarmupSteps = 3,
+        LearningRate = 0.05,
+        CheckpointEvery = 4,
     };
 
     readonly string folder = Directory.CreateTempSubdirectory("compress-trainer-").FullName;
