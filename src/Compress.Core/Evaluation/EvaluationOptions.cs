@@ -11,7 +11,7 @@ public sealed record EvaluationOptions
     /// <summary>Score at most this many windows, the first ones; null for all.</summary>
     public int? MaxWindows { get; init; }
 
-    /// <summary>Arithmetic of matrix products in blocks and head: Float32, or BFloat16 for speed at the price of some noise (docs/evaluation.md).</summary>
+    /// <summary>Arithmetic of matrix products in blocks and head: Float32, or BFloat16 for speed at the price of some noise.</summary>
     public torch.ScalarType Precision { get; init; } = torch.ScalarType.Float32;
 
     /// <summary>Where to compute; null for the CPU.</summary>
