@@ -41,6 +41,17 @@ internal sealed class DecodedTensors : IDisposable
         }
     }
 
+    /// <summary>Frees a tensor that is not in use any more.</summary>
+    public void Release(string name)
+    {
+        lock (gate)
+        {
+            if (!kept.Remove(name, out var memory)) return;
+            bytes -= memory.ByteCount;
+            memory.Dispose();
+        }
+    }
+
     public void Dispose()
     {
         lock (gate)

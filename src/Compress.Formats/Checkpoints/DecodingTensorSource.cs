@@ -19,6 +19,9 @@ public sealed class DecodingTensorSource : ITensorSource
     readonly OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
     readonly Dictionary<string, Func<GroupQuantizedWeight>> quantized = new(StringComparer.Ordinal);
 
+    /// <summary>The stored tensors behind each decoded one.</summary>
+    readonly Dictionary<string, List<string>> stored = new(StringComparer.Ordinal);
+
     DecodingTensorSource(ITensorSource source, string file)
     {
         this.source = source;
@@ -74,6 +77,18 @@ public sealed class DecodingTensorSource : ITensorSource
             Parallel.For(0, weight.Rows, row => weight.DecodeRow(
                 row, MemoryMarshal.Cast<byte, float>(memory.Bytes(4L * row * weight.Columns, 4 * weight.Columns))));
         });
+    }
+
+    /// <inheritdoc/>
+    public void Release(string name)
+    {
+        decoded.Release(name);
+        if (!stored.TryGetValue(name, out var parts))
+        {
+            source.Release(name);
+            return;
+        }
+        foreach (var part in parts) source.Release(part);
     }
 
     /// <inheritdoc/>
@@ -139,9 +154,12 @@ public sealed class DecodingTensorSource : ITensorSource
                     throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(name)}\" is stored packed and dense.");
                 continue;
             }
+            var weight = $"{name[..dot]}.weight";
+            if (!stored.TryGetValue(weight, out var behind)) stored.Add(weight, behind = []);
+            behind.Add(name);
             if (name[(dot + 1)..] != packedPart) continue;
             var (shape, read) = open(name[..dot]);
-            var dense = TensorInfo.Of($"{name[..dot]}.weight", ElementType.F32, shape.Rows, shape.Columns);
+            var dense = TensorInfo.Of(weight, ElementType.F32, shape.Rows, shape.Columns);
             if (!tensors.TryAdd(dense.Name, dense))
                 throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(dense.Name)}\" is stored packed and dense.");
             quantized.Add(dense.Name, read);

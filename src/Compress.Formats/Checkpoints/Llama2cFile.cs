@@ -90,11 +90,21 @@ public sealed class Llama2cFile : ITensorSource
     }
 
     /// <inheritdoc/>
+    public void Release(string name)
+    {
+        if (file.IsReleased || !places.TryGetValue(name, out var place)) return;
+        decoded.Release(name);
+        MappedFile.Forget(file.Address + (nint)place.Offset, StoredBytes(tensors[name].ElementCount, place.Quantized));
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         decoded.Dispose();
         file.Dispose();
     }
+
+    long StoredBytes(long elements, bool quantized) => quantized ? elements + 4 * (elements / header.GroupSize) : 4 * elements;
 
     /// <summary>Which stored row holds row <paramref name="row"/> of the half-split layout.</summary>
     int StoredRow(int row)
@@ -144,7 +154,7 @@ public sealed class Llama2cFile : ITensorSource
                 tensors.Add(stored.Name, TensorInfo.Of(stored.Name, ElementType.F32, shape));
                 places.Add(stored.Name, new Place(offset, stored.Quantized, stored.Rotated));
             }
-            offset += stored.Quantized ? elements + 4 * (elements / header.GroupSize) : 4 * elements;
+            offset += StoredBytes(elements, stored.Quantized);
             if (offset > file.Length) throw Wrong($"its header asks for more than its {file.Length} bytes.");
         }
         if (offset != file.Length) throw Wrong($"its header asks for {offset} bytes, but it has {file.Length}.");

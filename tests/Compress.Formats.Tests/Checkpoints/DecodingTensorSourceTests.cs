@@ -69,6 +69,23 @@ public sealed class DecodingTensorSourceTests : IDisposable
     }
 
     [Fact]
+    public void Releasing_a_weight_frees_its_decode_and_releases_what_it_was_made_of()
+    {
+        var weight = GoldenPacking.Random(32, 64, 4, 32, false, true, 3);
+        var source = new Recording(GoldenPacking.Source(GptqFormat.Pack("m", weight, 2)).Add("n.bias", new float[32], 32));
+        var config = new JsonObject { ["quant_method"] = "gptq", ["bits"] = 4, ["group_size"] = 32, ["checkpoint_format"] = "gptq_v2" };
+        using var dense = DecodingTensorSource.Wrap(source, JsonSerializer.SerializeToElement(config), "config.json");
+        var view = dense.Open("m.weight");
+        Assert.NotEmpty(source.Opened);
+        dense.Release("m.weight");
+        Assert.Equal(source.Opened.Order(StringComparer.Ordinal), source.Released.Order(StringComparer.Ordinal));
+        Assert.Throws<ObjectDisposedException>(() => view.Bytes(0, 1).Length);
+        GoldenPacking.AssertDecodes(weight, Values(dense, "m.weight"), "opened again");
+        dense.Release("n.bias");
+        Assert.Contains("n.bias", source.Released);
+    }
+
+    [Fact]
     public void An_awq_checkpoint_opens_with_dense_weights()
     {
         var weight = GoldenPacking.Random(32, 64, 4, 16, false, false, 3);
@@ -106,5 +123,25 @@ public sealed class DecodingTensorSourceTests : IDisposable
     {
         var view = source.Open(name);
         return MemoryMarshal.Cast<byte, float>(view.Bytes(0, (int)view.Info.ByteCount)).ToArray();
+    }
+
+    /// <summary>A source that remembers what was asked of it.</summary>
+    sealed class Recording(ITensorSource source) : ITensorSource
+    {
+        public HashSet<string> Opened { get; } = [];
+
+        public HashSet<string> Released { get; } = [];
+
+        public IReadOnlyDictionary<string, TensorInfo> Tensors => source.Tensors;
+
+        public TensorView Open(string name)
+        {
+            Opened.Add(name);
+            return source.Open(name);
+        }
+
+        public void Release(string name) => Released.Add(name);
+
+        public void Dispose() => source.Dispose();
     }
 }
