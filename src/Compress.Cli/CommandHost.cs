@@ -74,7 +74,7 @@ internal sealed class CommandHost(TextWriter output, TextWriter error, Option<bo
             RunInterruptedException stopped => session.Fail(ExitCode.Interrupted, stopped.Message),
             OperationCanceledException => session.Fail(ExitCode.Interrupted, $"interrupted. {session.ResumeHint}".TrimEnd()),
             RecipeException recipe => session.Fail(ExitCode.RecipeWrong, recipe.Message, recipe.Problems),
-            ModelFileException => session.Fail(ExitCode.ModelWrong, cause.Message),
+            ModelFileException and not FileWriteException => session.Fail(ExitCode.ModelWrong, cause.Message),
             CompressException or TorchLoadException => session.Fail(ExitCode.RecipeWrong, cause.Message),
             _ => session.Fail(ExitCode.Bug, $"this is a bug in compress: {cause.GetType().Name}: {cause.Message} {ReportTo}"),
         };

@@ -22,3 +22,11 @@ public class ModelFileException(string file, string problem, string? remedy = nu
     /// <summary>What the user can do.</summary>
     public string? Remedy { get; } = remedy;
 }
+
+/// <summary>A checkpoint or another file could not be written: no space, no permission, a read-only disk.</summary>
+/// <param name="file">The file or folder concerned.</param>
+/// <param name="problem">What is wrong.</param>
+/// <param name="remedy">What the user can do.</param>
+/// <param name="inner">The cause.</param>
+public sealed class FileWriteException(string file, string problem, string remedy, Exception inner)
+    : ModelFileException(file, problem, remedy, inner);

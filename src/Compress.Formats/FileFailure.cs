@@ -14,7 +14,7 @@ internal static class FileFailure
     };
 
     /// <summary>A file could not be created, written or renamed.</summary>
-    public static ModelFileException Writing(string path, Exception cause) => cause switch
+    public static FileWriteException Writing(string path, Exception cause) => cause switch
     {
         UnauthorizedAccessException => new(path, "the file may not be written.", "Check the permissions of its folder.", cause),
         DirectoryNotFoundException => new(path, "its folder does not exist.", "Create the folder first.", cause),

@@ -8,9 +8,10 @@ public sealed class InterruptTests : IDisposable
 
     public void Dispose() => folder.Delete(recursive: true);
 
-    private string[] Train(int steps) =>
+    private string[] Train(int steps, params string[] set) =>
     [
-        "train", Recipe(), "--output", Path.Combine(folder.FullName, "run"), "--set", $"training.steps={steps}", "--resume",
+        "train", Recipe(), "--output", Path.Combine(folder.FullName, "run"),
+        .. set.Append($"training.steps={steps}").SelectMany(s => new[] { "--set", s }), "--resume",
     ];
 
     private string Recipe()
@@ -44,6 +45,27 @@ public sealed class InterruptTests : IDisposable
         Assert.DoesNotContain('\u001b', await error);
         Assert.Empty(await output);
         Assert.True(File.Exists(Path.Combine(folder.FullName, "run", "checkpoint.bin")));
+    }
+
+    /// <summary>A step of some seconds: the first signal is heard, but nothing can stop cleanly before the second.</summary>
+    [Fact]
+    public async Task A_second_signal_ends_the_program_at_once()
+    {
+        string[] slow = ["model.hidden_size=256", "model.intermediate_size=1024", "model.heads=8", "model.head_size=32",
+            "model.layers=8", "training.batch_size=1024"];
+        using var process = Cli.Start(Train(10_000_000, slow));
+        process.StandardInput.Close();
+        var log = Path.Combine(folder.FullName, "run", "log.jsonl");
+        while (!File.Exists(log) && !process.HasExited) await Task.Delay(50);
+        await Task.Delay(300);
+        await Process.Start("kill", ["-s", "INT", $"{process.Id}"]).WaitForExitAsync();
+        string? line;
+        do line = await process.StandardError.ReadLineAsync();
+        while (line?.StartsWith("Stopping.", StringComparison.Ordinal) == false);
+        Assert.NotNull(line);
+        await Process.Start("kill", ["-s", "INT", $"{process.Id}"]).WaitForExitAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal(130, process.ExitCode);
     }
 
     [Fact]

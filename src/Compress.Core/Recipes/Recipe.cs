@@ -61,6 +61,22 @@ public sealed record CalibrationRecipe
     /// <summary>Windows in one forward pass; results do not depend on it beyond rounding.</summary>
     [Between(1, 65536)]
     public int BatchSize { get; init; } = 4;
+
+    /// <summary>Arithmetic of the forward passes: <c>auto</c>, <c>f32</c> or <c>bf16</c>. The residual stream is f32 in any case.</summary>
+    public ForwardPrecision Precision { get; init; } = ForwardPrecision.Auto;
+}
+
+/// <summary>Arithmetic of calibration's forward passes.</summary>
+public enum ForwardPrecision
+{
+    /// <summary>bf16 where the processor or GPU multiplies it in hardware, otherwise f32.</summary>
+    Auto,
+
+    /// <summary>32-bit floats.</summary>
+    F32,
+
+    /// <summary>bfloat16 matrix products.</summary>
+    Bf16,
 }
 
 /// <summary>One stage: a method with its options and the sites it applies to.</summary>

@@ -63,7 +63,7 @@ public sealed class CompressionRun
     {
         NativeAllocator.ReturnLargeBlocks();
         var device = RunEnvironment.Device(recipe);
-        var compute = options.Precision ?? RunEnvironment.Precision(device);
+        var compute = options.Precision ?? RunEnvironment.Precision(recipe, device);
         var forward = new ForwardSettings(compute, torch.ScalarType.Float32, device, recipe.Calibration?.BatchSize ?? 1);
         using var model = ModelFolder.Open(recipe.Model);
         RequireFit(recipe, model);
@@ -73,6 +73,11 @@ public sealed class CompressionRun
             Begin(recipe, folder, forward, progress, cancellation);
             using var journal = Journal.Open(folder.At(RunFolder.JournalFile));
             return new CompressionRun(recipe, progress, model, folder, journal, forward, cancellation).Run();
+        }
+        catch (FileWriteException e)
+        {
+            // The writers of checkpoints know nothing of runs, in which what is finished is kept.
+            throw RunException.Writing(e.File, e.InnerException!);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {

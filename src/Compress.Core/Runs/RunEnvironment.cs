@@ -40,11 +40,15 @@ internal static class RunEnvironment
     }
 
     /// <summary>
-    /// The arithmetic of forward passes: bf16 where hardware multiplies it (twice the speed and more), f32 where it would be emulated.
+    /// The arithmetic of forward passes that a recipe asks for; where it leaves the choice, bf16 if hardware multiplies it (twice the speed
+    /// and more) and f32 if it would be emulated.
     /// </summary>
-    public static torch.ScalarType Precision(torch.Device device) => device.type == DeviceType.CUDA || MultipliesBf16()
-        ? torch.ScalarType.BFloat16
-        : torch.ScalarType.Float32;
+    public static torch.ScalarType Precision(Recipe recipe, torch.Device device) => recipe.Calibration?.Precision switch
+    {
+        ForwardPrecision.F32 => torch.ScalarType.Float32,
+        ForwardPrecision.Bf16 => torch.ScalarType.BFloat16,
+        _ => device.type == DeviceType.CUDA || MultipliesBf16() ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+    };
 
     private static bool MultipliesBf16()
     {

@@ -11,6 +11,6 @@ public sealed record RunOptions
     /// <summary>Go on with the run that the folder holds; begins one where there is none yet.</summary>
     public bool Resume { get; init; }
 
-    /// <summary>Arithmetic of calibration's forward passes; null for bf16 where the processor has it in hardware, otherwise f32.</summary>
+    /// <summary>Arithmetic of calibration's forward passes; null for what the recipe says.</summary>
     public torch.ScalarType? Precision { get; init; }
 }

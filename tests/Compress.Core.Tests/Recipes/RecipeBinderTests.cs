@@ -70,7 +70,7 @@ public sealed class RecipeBinderTests
             "r.yaml:1:1: model: is required and missing. Give a text.",
             "r.yaml:2:7: seed: '3' is not a whole number. Remove the quotes.",
             "r.yaml:3:38: calibration.samples: 0 is not between 1 and 1000000.",
-            "r.yaml:3:41: calibration.lenght: unknown key. Did you mean 'length'? Valid keys: data, samples, length, batch_size.",
+            "r.yaml:3:41: calibration.lenght: unknown key. Did you mean 'length'? Valid keys: data, samples, length, batch_size, precision.",
             "r.yaml:5:22: stages.0.prune.method: unknown method 'wnda'. Did you mean 'wanda'? Valid methods: wanda.",
             "r.yaml:6:39: stages.1.prune.sparsity: 1.5 is not between 0 and 1.",
             "r.yaml:6:50: stages.1.prune.keep: must be 'sparsity'. Leave the key out to let this stage fill zeros.",

@@ -22,7 +22,7 @@ public sealed class RecipeWriterTests
         model: models/tiny
         seed: 0
         device: auto
-        calibration: {data: calib.txt, samples: 32, length: 512, batch_size: 4}
+        calibration: {data: calib.txt, samples: 32, length: 512, batch_size: 4, precision: auto}
         stages:
         - prune: {method: wanda, sparsity: 0.5, pattern: "2:4", ignore: [lm_head, "*.mlp.*"]}
         - quantize: {method: gptq, bits: 3, group_size: 64, activation_order: false, damping: 0.001, flavour: min_max, keep: sparsity}
