@@ -53,6 +53,7 @@ internal static class CommandLine
         EvaluateCommand.Create(host),
         InspectCommand.Create(host),
         GenerateCommand.Create(host),
+        BenchmarkCommand.Create(host),
         ConvertCommand.Create(host),
         SynthesizeCommand.Create(host),
         MethodsCommand.Create(host),

@@ -4,6 +4,7 @@ using Compress.Core.Evaluation;
 using Compress.Core.Recipes;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Datasets;
+using Compress.Runtime.Model;
 
 namespace Compress.Cli.Commands;
 
@@ -13,7 +14,7 @@ internal static class EvaluateCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CommandHost host)
     {
-        var model = new Argument<string>("MODEL") { Description = "Model folder, or a llama2.c .bin file." };
+        var model = new Argument<string>("MODEL") { Description = "Model folder, GGUF file, or llama2.c .bin file." };
         var text = new Option<string>("--text")
         {
             Description = "Text, JSONL or Parquet file to measure on.",
@@ -37,32 +38,59 @@ internal static class EvaluateCommand
             Description = "Original to compare with: KL divergence and top-1 agreement.",
             HelpName = "MODEL",
         };
+        var engine = new Option<EvaluationEngine?>("--engine")
+        {
+            Description = "What computes the logits: the engine in C# (runtime; default for GGUF files and quantized folders) or torch.",
+            HelpName = "runtime|torch",
+        };
+        var threads = new Option<int?>("--threads") { Description = "Threads of the engine in C#; default: all cores.", HelpName = "N" };
         var command = new ExampleCommand("evaluate", "Measures perplexity and bits per byte, and the divergence to another model.",
             "evaluate models/embedded --text data/heldout.txt",
-            "evaluate runs/quickstart/model --text data/heldout.txt --against models/embedded --json")
-        { model, text, window, windows, protocol, against };
-        host.Attach(command, (parsed, session) => EvaluateAsync(
-            session, parsed.GetValue(model)!, parsed.GetValue(against), parsed.GetValue(text)!, parsed.GetValue(protocol)!,
-            new EvaluationOptions { Window = parsed.GetValue(window), MaxWindows = parsed.GetValue(windows) }));
+            "evaluate runs/quickstart/model --text data/heldout.txt --against models/embedded --json",
+            "evaluate runs/quickstart/model-packed --text data/heldout.txt --engine runtime")
+        { model, text, window, windows, protocol, against, engine, threads };
+        host.Attach(command, (parsed, session) => EvaluateAsync(session, new Request(
+            parsed.GetValue(model)!, parsed.GetValue(against), parsed.GetValue(text)!, parsed.GetValue(protocol)!,
+            parsed.GetValue(engine), parsed.GetValue(threads),
+            new EvaluationOptions { Window = parsed.GetValue(window), MaxWindows = parsed.GetValue(windows) })));
         return command;
     }
 
-    private static async Task<int> EvaluateAsync(
-        CommandSession session, string path, string? against, string text, string protocolName, EvaluationOptions options)
+    /// <summary>What was asked for.</summary>
+    private sealed record Request(
+        string Model, string? Against, string Text, string Protocol, EvaluationEngine? Engine, int? Threads, EvaluationOptions Options);
+
+    private static async Task<int> EvaluateAsync(CommandSession session, Request request)
     {
-        if (EvaluationProtocol.All.FirstOrDefault(p => p.Name == protocolName) is not { } protocol)
+        if (EvaluationProtocol.All.FirstOrDefault(p => p.Name == request.Protocol) is not { } protocol)
         {
             var names = EvaluationProtocol.All.Select(p => p.Name).ToList();
             return session.Fail(ExitCode.RecipeWrong,
-                $"unknown protocol '{protocolName}'. {NearestName.Suggestion(protocolName, names, "protocols")}");
+                $"unknown protocol '{request.Protocol}'. {NearestName.Suggestion(request.Protocol, names, "protocols")}");
         }
-        using var model = ModelFolder.Open(path);
-        using var original = against is null ? null : ModelFolder.Open(against);
-        var (subject, reference) = (Subject(model), original is null ? null : Subject(original));
-        var tokens = protocol.Read(TextDataset.Open(text), model.LoadTokenizer(), text);
-        var result = await session.ShowProgressAsync(progress =>
-            Evaluator.EvaluateAsync(subject, reference, tokens, protocol, options, progress, session.Cancellation));
+        var result = (request.Engine ?? DefaultEngine.Of(request.Model)) == EvaluationEngine.Runtime
+            ? await WithEngineAsync(session, request, protocol)
+            : await WithTorchAsync(session, request, protocol);
         return session.Write(result, output => Write(output, result));
+    }
+
+    private static async Task<EvaluationResult> WithTorchAsync(CommandSession session, Request request, EvaluationProtocol protocol)
+    {
+        using var model = ModelFolder.Open(request.Model);
+        using var original = request.Against is null ? null : ModelFolder.Open(request.Against);
+        var (subject, reference) = (Subject(model), original is null ? null : Subject(original));
+        var tokens = protocol.Read(TextDataset.Open(request.Text), model.LoadTokenizer(), request.Text);
+        return await session.ShowProgressAsync(progress =>
+            Evaluator.EvaluateAsync(subject, reference, tokens, protocol, request.Options, progress, session.Cancellation));
+    }
+
+    private static async Task<EvaluationResult> WithEngineAsync(CommandSession session, Request request, EvaluationProtocol protocol)
+    {
+        using var model = RuntimeModel.Open(request.Model, request.Threads);
+        using var original = request.Against is null ? null : RuntimeModel.Open(request.Against, request.Threads);
+        var tokens = protocol.Read(TextDataset.Open(request.Text), model.LoadTokenizer(), request.Text);
+        return await session.ShowProgressAsync(progress =>
+            Evaluator.EvaluateAsync(model, original, tokens, protocol, request.Options, progress, session.Cancellation));
     }
 
     private static EvaluatedModel Subject(ModelFolder model) => new(model.Tensors, model.Spec);

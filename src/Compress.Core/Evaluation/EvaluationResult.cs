@@ -40,7 +40,7 @@ public sealed record EvaluationResult
     /// <summary>Arithmetic of the forward pass: <c>f32</c> or <c>bf16</c>. Log-probabilities are f32, sums f64, always.</summary>
     public required string Precision { get; init; }
 
-    /// <summary>What computed the logits: <c>torch/cpu</c> or <c>torch/cuda</c>.</summary>
+    /// <summary>What computed the logits: <c>torch/cpu</c>, <c>torch/cuda</c> or <c>runtime</c>, the engine in C#.</summary>
     public required string Engine { get; init; }
 
     /// <summary>Mean negative log-likelihood of the scored tokens, in nats.</summary>

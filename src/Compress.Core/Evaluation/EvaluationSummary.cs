@@ -1,5 +1,4 @@
 using System.Globalization;
-using TorchSharp;
 
 namespace Compress.Core.Evaluation;
 
@@ -7,9 +6,16 @@ namespace Compress.Core.Evaluation;
 internal static class EvaluationSummary
 {
     /// <summary>The report of an evaluation.</summary>
+    /// <param name="scores">Scores of single tokens.</param>
+    /// <param name="tokens">The text.</param>
+    /// <param name="windows">The windows that were scored.</param>
+    /// <param name="protocol">How they were cut.</param>
+    /// <param name="precision">Arithmetic of the forward pass.</param>
+    /// <param name="engine">What computed the logits.</param>
     /// <exception cref="EvaluationException">A score is not finite.</exception>
     public static EvaluationResult Of(
-        LogitScores scores, TokenizedText tokens, IReadOnlyList<ScoredWindow> windows, EvaluationProtocol protocol, EvaluationOptions options)
+        LogitScores scores, TokenizedText tokens, IReadOnlyList<ScoredWindow> windows, EvaluationProtocol protocol, string precision,
+        string engine)
     {
         CheckFinite(scores.Nll, "model");
         CheckFinite(scores.ReferenceNll, "original");
@@ -28,8 +34,8 @@ internal static class EvaluationSummary
             Tokens = scores.Nll.Length,
             TextTokens = tokens.Ids.Length,
             Bytes = bytes,
-            Precision = options.Precision == torch.ScalarType.BFloat16 ? "bf16" : "f32",
-            Engine = "torch/" + (options.Device ?? torch.CPU).type.ToString().ToLowerInvariant(),
+            Precision = precision,
+            Engine = engine,
             MeanNll = SampleStatistics.Mean(scores.Nll),
             Perplexity = perplexity,
             PerplexityStandardError = perplexityError,

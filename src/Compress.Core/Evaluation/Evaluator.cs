@@ -1,4 +1,7 @@
 using Compress.Core.Progress;
+using Compress.Formats.Architectures;
+using Compress.Runtime.Model;
+using TorchSharp;
 
 namespace Compress.Core.Evaluation;
 
@@ -29,37 +32,76 @@ public static class Evaluator
         CancellationToken cancellation = default)
     {
         options ??= new EvaluationOptions();
-        var window = options.Window ?? protocol.DefaultWindow(model.Spec.MaxPositions);
-        CheckFits(model, "model", window, tokens);
-        if (reference is not null) CheckFits(reference, "original", window, tokens);
-        if (reference is not null && model.Spec.VocabularySize != reference.Spec.VocabularySize)
-        {
-            throw new EvaluationException($"The model's vocabulary has {model.Spec.VocabularySize} tokens and the original's "
-                + $"{reference.Spec.VocabularySize}: divergence needs models of one vocabulary.");
-        }
-        var windows = protocol.Cut(tokens, window, options.MaxWindows);
+        var windows = Cut(model.Spec, reference?.Spec, tokens, protocol, options);
         return Task.Run(() =>
         {
             progress?.Report(new PhaseStarted($"evaluate ({protocol.Name})", ScoringPass.Steps(model, reference, windows), "block passes"));
             var scores = new ScoringPass(model, reference, windows, options, progress).Run(cancellation);
-            var result = EvaluationSummary.Of(scores, tokens, windows, protocol, options);
-            progress?.Report(new PhaseEnded(EvaluationSummary.Line(result)));
-            return result;
+            var precision = options.Precision == torch.ScalarType.BFloat16 ? "bf16" : "f32";
+            var engine = "torch/" + (options.Device ?? torch.CPU).type.ToString().ToLowerInvariant();
+            return Finished(EvaluationSummary.Of(scores, tokens, windows, protocol, precision, engine), progress);
         }, cancellation);
     }
 
-    private static void CheckFits(EvaluatedModel model, string name, int window, TokenizedText tokens)
+    /// <summary>Evaluates a model through the engine in C#, which multiplies with the weights as they are stored.</summary>
+    /// <param name="model">The model under test.</param>
+    /// <param name="reference">The original, for divergence and agreement, or null. Not the same instance.</param>
+    /// <param name="tokens">The text, read by the same protocol with the models' tokenizer.</param>
+    /// <param name="protocol">The protocol.</param>
+    /// <param name="options">Window and number of windows; the other members are for torch. Null for defaults.</param>
+    /// <param name="progress">Receives one phase.</param>
+    /// <param name="cancellation">Stops between passes.</param>
+    /// <exception cref="EvaluationException">Window, text or tokenizer do not fit the model, or its logits are not finite.</exception>
+    public static Task<EvaluationResult> EvaluateAsync(
+        RuntimeModel model,
+        RuntimeModel? reference,
+        TokenizedText tokens,
+        EvaluationProtocol protocol,
+        EvaluationOptions? options = null,
+        IProgress<RunEvent>? progress = null,
+        CancellationToken cancellation = default)
     {
-        if (window > model.Spec.MaxPositions)
+        var windows = Cut(model.Spec, reference?.Spec, tokens, protocol, options ?? new EvaluationOptions());
+        return Task.Run(() =>
         {
-            throw new EvaluationException($"A window of {window} tokens exceeds the {name}'s context of {model.Spec.MaxPositions}: "
-                + $"choose a window of at most {model.Spec.MaxPositions}.");
+            progress?.Report(new PhaseStarted($"evaluate ({protocol.Name})", windows.Sum(w => (long)w.Ids.Length), "tokens"));
+            var scores = EngineScoring.Run(model, reference, windows, progress, cancellation);
+            return Finished(EvaluationSummary.Of(scores, tokens, windows, protocol, "f32", "runtime"), progress);
+        }, cancellation);
+    }
+
+    private static EvaluationResult Finished(EvaluationResult result, IProgress<RunEvent>? progress)
+    {
+        progress?.Report(new PhaseEnded(EvaluationSummary.Line(result)));
+        return result;
+    }
+
+    private static IReadOnlyList<ScoredWindow> Cut(
+        ModelSpec model, ModelSpec? reference, TokenizedText tokens, EvaluationProtocol protocol, EvaluationOptions options)
+    {
+        var window = options.Window ?? protocol.DefaultWindow(model.MaxPositions);
+        CheckFits(model, "model", window, tokens);
+        if (reference is not null) CheckFits(reference, "original", window, tokens);
+        if (reference is not null && model.VocabularySize != reference.VocabularySize)
+        {
+            throw new EvaluationException($"The model's vocabulary has {model.VocabularySize} tokens and the original's "
+                + $"{reference.VocabularySize}: divergence needs models of one vocabulary.");
+        }
+        return protocol.Cut(tokens, window, options.MaxWindows);
+    }
+
+    private static void CheckFits(ModelSpec model, string name, int window, TokenizedText tokens)
+    {
+        if (window > model.MaxPositions)
+        {
+            throw new EvaluationException($"A window of {window} tokens exceeds the {name}'s context of {model.MaxPositions}: "
+                + $"choose a window of at most {model.MaxPositions}.");
         }
         var largest = 0;
         foreach (var id in tokens.Ids.Span) largest = Math.Max(largest, id);
-        if (largest >= model.Spec.VocabularySize)
+        if (largest >= model.VocabularySize)
         {
-            throw new EvaluationException($"{tokens.Dataset} has token {largest}, but the {name} has {model.Spec.VocabularySize} tokens: "
+            throw new EvaluationException($"{tokens.Dataset} has token {largest}, but the {name} has {model.VocabularySize} tokens: "
                 + "the tokenizer does not belong to the model.");
         }
     }

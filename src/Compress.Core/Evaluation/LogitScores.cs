@@ -21,6 +21,23 @@ internal sealed class LogitScores
     /// <summary>Positions where both models' most likely token is the same.</summary>
     public long Agreements { get; private set; }
 
+    /// <summary>Adds a position of the model under test alone.</summary>
+    /// <param name="value">Negative log-likelihood of the scored token.</param>
+    public void Add(double value) => nll.Add(value);
+
+    /// <summary>Adds a position of both models.</summary>
+    /// <param name="value">Negative log-likelihood of the scored token under the model.</param>
+    /// <param name="reference">The same under the original.</param>
+    /// <param name="kullbackLeibler">KL(original ‖ model).</param>
+    /// <param name="agree">Whether both find the same token most likely.</param>
+    public void Add(double value, double reference, double kullbackLeibler, bool agree)
+    {
+        nll.Add(value);
+        referenceNll.Add(reference);
+        divergence.Add(kullbackLeibler);
+        if (agree) Agreements++;
+    }
+
     /// <summary>Adds positions whose softmax is complete.</summary>
     /// <param name="count">Number of positions.</param>
     /// <param name="model">Sums of the model under test.</param>
@@ -29,11 +46,8 @@ internal sealed class LogitScores
     {
         for (var i = 0; i < count; i++)
         {
-            nll.Add(model.Nll(i));
-            if (reference is null) continue;
-            referenceNll.Add(reference.Nll(i));
-            divergence.Add(reference.DivergenceTo(model, i));
-            if (model.Likeliest(i) == reference.Likeliest(i)) Agreements++;
+            if (reference is null) Add(model.Nll(i));
+            else Add(model.Nll(i), reference.Nll(i), reference.DivergenceTo(model, i), model.Likeliest(i) == reference.Likeliest(i));
         }
     }
 }

@@ -11,6 +11,7 @@ using Compress.Core.Recipes.Yaml;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Datasets;
+using Compress.Runtime.Measuring;
 using TorchSharp;
 
 namespace Compress.Core.Runs;

@@ -1,4 +1,4 @@
-using Compress.Core.Pipeline;
+using Compress.Runtime.Measuring;
 using Compress.Core.Tests.Runs;
 using Compress.Formats.Checkpoints;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Compress.Core.Pipeline;
+namespace Compress.Runtime.Measuring;
 
 /// <summary>What the process holds in memory, and how to give some of it back.</summary>
 public static class ProcessMemory

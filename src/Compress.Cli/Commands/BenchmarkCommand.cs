@@ -1,0 +1,105 @@
+using System.CommandLine;
+using Compress.Cli.Terminal;
+using Compress.Core.Progress;
+using Compress.Formats;
+using Compress.Runtime.Measuring;
+
+namespace Compress.Cli.Commands;
+
+/// <summary><c>compress benchmark MODEL</c>: how fast the engine in C# runs a model here, and how near that is to what the machine can do.</summary>
+internal static class BenchmarkCommand
+{
+    private static readonly SpeedOptions Defaults = new();
+
+    /// <summary>Makes the command.</summary>
+    public static Command Create(CommandHost host)
+    {
+        var model = new Argument<string>("MODEL") { Description = "Model folder, GGUF file, or llama2.c .bin file." };
+        var prompt = new Option<int>("--prompt") { Description = "Tokens of the prompt.", DefaultValueFactory = _ => Defaults.Prompt, HelpName = "N" };
+        var generate = new Option<int>("--generate")
+        {
+            Description = "Tokens to generate.",
+            DefaultValueFactory = _ => Defaults.Generate,
+            HelpName = "N",
+        };
+        var repetitions = new Option<int>("--repetitions")
+        {
+            Description = "How often both are timed.",
+            DefaultValueFactory = _ => Defaults.Repetitions,
+            HelpName = "N",
+        };
+        var threads = new Option<int?>("--threads") { Description = "Threads; default: all cores.", HelpName = "N" };
+        var command = new ExampleCommand("benchmark", "Times prompt and generation with the engine in C#, beside this machine's limits.",
+            "benchmark models/embedded --prompt 256", "benchmark model.gguf --threads 2 --json")
+        { model, prompt, generate, repetitions, threads };
+        host.Attach(command, async (parsed, session) =>
+        {
+            var options = new SpeedOptions
+            {
+                Prompt = parsed.GetValue(prompt),
+                Generate = parsed.GetValue(generate),
+                Repetitions = parsed.GetValue(repetitions),
+            };
+            var result = await session.ShowProgressAsync(progress =>
+                Task.Run(() => Measure(parsed.GetValue(model)!, parsed.GetValue(threads), options, progress, session.Cancellation)));
+            return session.Write(result, text => Write(text, result));
+        });
+        return command;
+    }
+
+    private static SpeedResult Measure(
+        string path, int? threads, SpeedOptions options, IProgress<RunEvent> progress, CancellationToken cancellation)
+    {
+        SpeedResult result;
+        progress.Report(new PhaseStarted($"time {Path.GetFileName(path)}", options.Repetitions, "repetitions"));
+        try
+        {
+            result = SpeedBenchmark.Run(path, threads, options, new Steps(progress), cancellation);
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException($"{e.Message} See compress benchmark --help.");
+        }
+        progress.Report(new PhaseEnded());
+        progress.Report(new PhaseStarted("measure the machine", null, ""));
+        result = result with { Machine = MachineRates.Measure(result.Threads, TimeSpan.FromSeconds(1)) };
+        progress.Report(new PhaseEnded());
+        return result;
+    }
+
+    private static void Write(TextWriter text, SpeedResult r)
+    {
+        var table = new TextTable("", ">median", ">lowest", ">highest", "");
+        table.Add($"prompt, {r.PromptTokens} tokens", Rate(r.PromptTokensPerSecond), Rate(r.PromptTokensPerSecondLowest),
+            Rate(r.PromptTokensPerSecondHighest), "tokens/s");
+        table.Add($"generate, {r.GenerateTokens} tokens", Rate(r.GenerateTokensPerSecond), Rate(r.GenerateTokensPerSecondLowest),
+            Rate(r.GenerateTokensPerSecondHighest), "tokens/s");
+        table.Write(text);
+        text.WriteLine();
+        var machine = r.Machine!;
+        var facts = new TextTable("", "");
+        facts.Add("threads", Human.Count(r.Threads));
+        facts.Add("opening the model", Human.Duration(TimeSpan.FromSeconds(r.LoadSeconds)));
+        facts.Add("prompt to first token", Human.Duration(TimeSpan.FromSeconds(r.TimeToFirstToken)));
+        facts.Add("weights read for a token", Human.Bytes(r.WeightBytes));
+        facts.Add("peak memory", Human.Bytes(r.PeakRssBytes));
+        facts.Add("memory read while generating",
+            $"{Human.Bytes(r.GenerateTokensPerSecond * r.WeightBytes)}/s, {Human.Percent(r.BandwidthShare!.Value)} of this machine's "
+            + $"{Human.Bytes(machine.ReadBytesPerSecond)}/s");
+        facts.Add("arithmetic on the prompt",
+            $"{Human.Operations(r.PromptTokensPerSecond * r.PromptOperationsPerToken)}/s, {Human.Percent(r.FloatShare!.Value)} of this machine's "
+            + $"{Human.Operations(machine.FloatOperationsPerSecond)}/s in f32, {Human.Percent(r.IntegerShare!.Value)} of "
+            + $"{Human.Operations(machine.IntegerOperationsPerSecond)}/s in 8-bit integers");
+        facts.Write(text);
+    }
+
+    private static string Rate(double tokensPerSecond) => Human.Fixed(tokensPerSecond, tokensPerSecond < 100 ? 2 : 0);
+
+    private sealed class Steps(IProgress<RunEvent> progress) : IProgress<int>
+    {
+        public void Report(int value) => progress.Report(new PhaseAdvanced(value));
+    }
+
+    /// <summary>An option has a value that cannot be used.</summary>
+    private sealed class UsageException(string message) : CompressException(message);
+}
