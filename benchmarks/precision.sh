@@ -5,15 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compress=${COMPRESS:-dotnet run -c Release --no-build --project src/Compress.Cli --}
-for seed in "${@:-0 1 2 3}"; do
-  for s in $seed; do
-    for precision in f32 bf16; do
-      run=out/precision/$precision-$s
-      rm -rf "$run"
-      $compress run recipes/quickstart.yaml --output "$run" --json --set seed="$s" --set calibration.precision=$precision 2> /dev/null |
-        awk -v p=$precision -v s="$s" -F'[:,]' '
-          /"perplexity"/ { x = $2 } /"perplexity_standard_error"/ { dx = $2 } /"kl_mean"/ { k = $2 } /"kl_mean_standard_error"/ { dk = $2 }
-          END { printf "seed %s  %-4s  perplexity %.4f ± %.4f  KL divergence %.5f ± %.5f\n", s, p, x, dx, k, dk }'
-    done
+[ $# -gt 0 ] || set -- 0 1 2 3
+for seed in "$@"; do
+  for precision in f32 bf16; do
+    run=out/precision/$precision-$seed
+    rm -rf "$run"
+    $compress run recipes/quickstart.yaml --output "$run" --json --set seed="$seed" --set calibration.precision=$precision 2> /dev/null |
+      awk -v p=$precision -v s="$seed" -F'[:,]' '
+        /"perplexity"/ { x = $2 } /"perplexity_standard_error"/ { dx = $2 } /"kl_mean"/ { k = $2 } /"kl_mean_standard_error"/ { dk = $2 }
+        END { printf "seed %s  %-4s  perplexity %.4f ± %.4f  KL divergence %.5f ± %.5f\n", s, p, x, dx, k, dk }'
   done
 done

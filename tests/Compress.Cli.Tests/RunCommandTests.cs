@@ -52,6 +52,55 @@ public sealed class RunCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task The_engine_measures_what_was_exported()
+    {
+        var run = tiny.At("run");
+        var recipe = tiny.Write("engine.yaml", $$"""
+            model: {{tiny.Model}}
+            stages: [{ quantize: { method: rtn, bits: 4, group_size: 64 } }]
+            evaluate:
+              - perplexity: { data: {{tiny.Text}}, window: 64, max_windows: 4 }
+              - perplexity: { data: {{tiny.Text}}, window: 64, max_windows: 4, engine: runtime, export: packed }
+              - divergence:
+              - speed: { prompt: 32, generate: 8, repetitions: 2, threads: 1 }
+            export: [{ format: compressed-tensors, to: packed }, { format: hf, to: model }]
+            """);
+        var result = await Cli.RunAsync("run", recipe, "--output", run, "--json");
+        Assert.True(result.Code == 0, result.Error);
+        var (torch, engine) = (result.Json["evaluations"]![0]!, result.Json["evaluations"]![1]!);
+        Assert.Equal(("torch/cpu", "runtime"), ((string)torch["engine"]!, (string)engine["engine"]!));
+        // The engine may round activations: near, and not the same code.
+        Assert.Equal(1, (double)engine["perplexity"]! / (double)torch["perplexity"]!, 0.02);
+        Assert.Equal(1, (double)engine["kl_mean"]! / (double)torch["kl_mean"]!, 0.1);
+        var speed = result.Json["speeds"]![0]!;
+        Assert.Equal("model", (string)speed["export"]!);
+        foreach (var side in new[] { speed["original"]!, speed["result"]! })
+        {
+            Assert.Equal((32, 8), ((int)side["prompt_tokens"]!, (int)side["generate_tokens"]!));
+            Assert.True((double)side["generate_tokens_per_second"]! > 0 && (double)side["bandwidth_share"]! > 0);
+        }
+        var shown = await Cli.RunAsync("run", recipe, "--output", run, "--resume");
+        Assert.Contains("generating 8, tokens/s", shown.Output);
+
+        string[] arguments = ["evaluate", Path.Combine(run, "packed"), "--text", tiny.Text, "--window", "64", "--max-windows", "4", "--json"];
+        Assert.Equal("runtime", (string)(await Cli.RunAsync(arguments)).Json["engine"]!);
+        Assert.Equal("torch/cpu", (string)(await Cli.RunAsync([.. arguments, "--engine", "torch"])).Json["engine"]!);
+    }
+
+    [Fact]
+    public async Task A_benchmark_has_the_promised_keys()
+    {
+        var result = await Cli.RunAsync("benchmark", tiny.Model, "--prompt", "16", "--generate", "4", "--repetitions", "1", "--threads", "1", "--json");
+        Assert.True(result.Code == 0, result.Error);
+        foreach (var key in new[] { "prompt_tokens_per_second", "generate_tokens_per_second", "peak_rss_bytes", "weight_bytes" })
+            Assert.True((double)result.Json[key]! > 0, key);
+        Assert.True((double)result.Json["machine"]!["read_bytes_per_second"]! > 0);
+        var refused = await Cli.RunAsync("benchmark", tiny.Model, "--prompt", "129");
+        Assert.Equal(ExitCode.RecipeWrong, refused.Code);
+        Assert.Contains("context of 128", refused.Error);
+    }
+
+    [Fact]
     public async Task A_packed_export_is_inspected_as_it_is_stored()
     {
         var recipe = tiny.Write("packed.yaml", $$"""

@@ -70,10 +70,10 @@ internal static class BenchmarkCommand
     private static void Write(TextWriter text, SpeedResult r)
     {
         var table = new TextTable("", ">median", ">lowest", ">highest", "");
-        table.Add($"prompt, {r.PromptTokens} tokens", Rate(r.PromptTokensPerSecond), Rate(r.PromptTokensPerSecondLowest),
-            Rate(r.PromptTokensPerSecondHighest), "tokens/s");
-        table.Add($"generate, {r.GenerateTokens} tokens", Rate(r.GenerateTokensPerSecond), Rate(r.GenerateTokensPerSecondLowest),
-            Rate(r.GenerateTokensPerSecondHighest), "tokens/s");
+        table.Add($"prompt, {r.PromptTokens} tokens", Human.Rate(r.PromptTokensPerSecond), Human.Rate(r.PromptTokensPerSecondLowest),
+            Human.Rate(r.PromptTokensPerSecondHighest), "tokens/s");
+        table.Add($"generate, {r.GenerateTokens} tokens", Human.Rate(r.GenerateTokensPerSecond), Human.Rate(r.GenerateTokensPerSecondLowest),
+            Human.Rate(r.GenerateTokensPerSecondHighest), "tokens/s");
         table.Write(text);
         text.WriteLine();
         var machine = r.Machine!;
@@ -92,8 +92,6 @@ internal static class BenchmarkCommand
             + $"{Human.Operations(machine.IntegerOperationsPerSecond)}/s in 8-bit integers");
         facts.Write(text);
     }
-
-    private static string Rate(double tokensPerSecond) => Human.Fixed(tokensPerSecond, tokensPerSecond < 100 ? 2 : 0);
 
     private sealed class Steps(IProgress<RunEvent> progress) : IProgress<int>
     {

@@ -40,10 +40,11 @@ internal static class RunCommand
     {
         WriteQuality(text, result);
         WriteStorage(text, result);
+        foreach (var speed in result.Speeds) WriteSpeed(text, speed);
         var times = new TextTable("wall time", ">", "");
         foreach (var s in result.Stages)
             times.Add($"stage {s.Number}: {s.Kind} {s.Method}", Human.Duration(TimeSpan.FromSeconds(s.Seconds)), $"{s.Sites} sites");
-        if (result.Evaluations.Count > 0) times.Add("evaluation", Human.Duration(TimeSpan.FromSeconds(result.EvaluationSeconds)));
+        if (result.Evaluations.Count + result.Speeds.Count > 0) times.Add("evaluation", Human.Duration(TimeSpan.FromSeconds(result.EvaluationSeconds)));
         times.Add("all", Human.Duration(TimeSpan.FromSeconds(result.Seconds)), $"peak memory {Human.Bytes(result.PeakMemory)}");
         times.Write(text);
         text.WriteLine();
@@ -55,7 +56,7 @@ internal static class RunCommand
         foreach (var r in result.Evaluations)
         {
             text.WriteLine($"{r.Dataset}: protocol {r.Protocol}, {Human.Count(r.Windows)} windows of {r.Window}, "
-                + $"{Human.Count(r.Tokens)} tokens scored, {r.Precision}");
+                + $"{Human.Count(r.Tokens)} tokens scored, {r.Precision}, {r.Engine}");
             var table = new TextTable("", ">original", ">result", ">± standard error");
             table.Add("perplexity", Human.Optional(r.ReferencePerplexity, 4), Human.Fixed(r.Perplexity, 4),
                 Human.Fixed(r.PerplexityStandardError, 4));
@@ -79,6 +80,20 @@ internal static class RunCommand
         table.Add(["bits per weight, compressed linears", .. figures.Select(f => Human.Fixed(f.BitsPerWeight, 2))]);
         table.Add(["bits per weight, whole model", .. figures.Select(f => Human.Fixed(f.ModelBitsPerWeight, 2))]);
         table.Add(["share of zeros, compressed linears", .. figures.Select(f => Human.Percent(f.Zeros))]);
+        table.Write(text);
+        text.WriteLine();
+    }
+
+    private static void WriteSpeed(TextWriter text, SpeedComparison speed)
+    {
+        var (before, after) = (speed.Original, speed.Result);
+        var table = new TextTable($"engine in C#, {after.Threads} threads", ">original", $">{speed.Export}", ">times as fast");
+        table.Add($"prompt of {after.PromptTokens}, tokens/s", Human.Rate(before.PromptTokensPerSecond), Human.Rate(after.PromptTokensPerSecond),
+            Human.Fixed(after.PromptTokensPerSecond / before.PromptTokensPerSecond, 2));
+        table.Add($"generating {after.GenerateTokens}, tokens/s", Human.Rate(before.GenerateTokensPerSecond),
+            Human.Rate(after.GenerateTokensPerSecond), Human.Fixed(after.GenerateTokensPerSecond / before.GenerateTokensPerSecond, 2));
+        table.Add("weights read for a token", Human.Bytes(before.WeightBytes), Human.Bytes(after.WeightBytes));
+        table.Add("share of the memory's read rate", Human.Percent(before.BandwidthShare!.Value), Human.Percent(after.BandwidthShare!.Value));
         table.Write(text);
         text.WriteLine();
     }

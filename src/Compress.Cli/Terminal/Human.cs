@@ -27,6 +27,9 @@ internal static class Human
         _ => Clock(TimeSpan.FromSeconds(Math.Round(time.TotalSeconds))),
     };
 
+    /// <summary>Tokens per second: <c>8.31</c>, <c>3,039</c>.</summary>
+    public static string Rate(double tokens) => tokens < 99.95 ? Fixed(tokens, 2) : Count((long)Math.Round(tokens));
+
     /// <summary>A count with thousands separated: <c>1,234,567</c>.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Compress.Core.Evaluation;
 using Compress.Core.Methods;
 
 namespace Compress.Core.Recipes;
@@ -101,6 +102,7 @@ public sealed record StageRecipe
 /// <summary>One measurement of original and result.</summary>
 [Variant("perplexity", typeof(PerplexityRecipe))]
 [Variant("divergence", typeof(DivergenceRecipe))]
+[Variant("speed", typeof(SpeedRecipe))]
 public abstract record EvaluationRecipe;
 
 /// <summary>Perplexity and bits per byte on a text.</summary>
@@ -119,6 +121,15 @@ public sealed record PerplexityRecipe : EvaluationRecipe
     /// <summary>At most this many windows are scored; default: all.</summary>
     [Between(1, 1_000_000)]
     public int? MaxWindows { get; init; }
+
+    /// <summary>
+    /// What computes the logits: <c>torch</c>, block by block, or <c>runtime</c>, the engine in C#, which runs the exported checkpoint as its
+    /// users will.
+    /// </summary>
+    public EvaluationEngine Engine { get; init; } = EvaluationEngine.Torch;
+
+    /// <summary>The export that the engine in C# runs, by its <c>to</c>; default: the last one.</summary>
+    public string? Export { get; init; }
 }
 
 /// <summary>KL divergence and top-1 agreement to the original, over the tokens of every perplexity entry.</summary>
@@ -127,6 +138,29 @@ public sealed record DivergenceRecipe : EvaluationRecipe
     /// <summary>What the result is compared with: <c>original</c>, the model of the recipe.</summary>
     [AllowedValues("original")]
     public string Against { get; init; } = "original";
+}
+
+/// <summary>Tokens per second of original and result, by the engine in C#.</summary>
+public sealed record SpeedRecipe : EvaluationRecipe
+{
+    /// <summary>Tokens of the prompt.</summary>
+    [Between(1, 1_048_576)]
+    public int Prompt { get; init; } = 512;
+
+    /// <summary>Tokens to generate.</summary>
+    [Between(1, 1_048_576)]
+    public int Generate { get; init; } = 128;
+
+    /// <summary>How often both are timed; the median counts.</summary>
+    [Between(1, 1000)]
+    public int Repetitions { get; init; } = 3;
+
+    /// <summary>Threads; default: all cores.</summary>
+    [Between(1, 4096)]
+    public int? Threads { get; init; }
+
+    /// <summary>The export that is timed, by its <c>to</c>; default: the last one.</summary>
+    public string? Export { get; init; }
 }
 
 /// <summary>One checkpoint to write.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Compress.Core.Evaluation;
 using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
@@ -51,7 +50,7 @@ public static class RecipeValidator
             Report("device", "cuda is not available in this build or on this machine.", "Use auto or cpu; 'compress doctor' says more.");
         if (r.Calibration is { } calibration) CheckData("calibration.data", calibration.Data, Report);
         for (var i = 0; i < r.Stages.Count; i++) CheckNeeds(r, i, Report);
-        CheckEvaluation(r, Report);
+        problems.AddRange(new EvaluationChecks(recipe).WithoutModel());
         CheckExports(r, Report);
         return problems;
     }
@@ -64,10 +63,7 @@ public static class RecipeValidator
         var problems = new List<RecipeProblem>();
         if (recipe.Value.Calibration?.Length > model.MaxPositions)
             problems.Add(recipe.Problem("calibration.length", TooLong(recipe.Value.Calibration.Length.Value, model)));
-        foreach (var (entry, path) in Perplexities(recipe.Value))
-        {
-            if (entry.Window > model.MaxPositions) problems.Add(recipe.Problem($"{path}.window", TooLong(entry.Window.Value, model)));
-        }
+        problems.AddRange(new EvaluationChecks(recipe).AgainstModel(model));
         problems.AddRange(new StageChecks(recipe, model).Problems());
         return problems;
     }
@@ -76,15 +72,15 @@ public static class RecipeValidator
     internal static string PathOf(Recipe recipe, int stage) => string.Create(
         CultureInfo.InvariantCulture, $"stages.{stage}.{ScalarBinder.Write(recipe.Stages[stage].Method.Attribute.Kind)}");
 
-    private static string TooLong(int tokens, ModelSpec model) =>
+    internal static string TooLong(int tokens, ModelSpec model) =>
         string.Create(CultureInfo.InvariantCulture, $"{tokens} tokens exceed the model's context of {model.MaxPositions}.");
+
+    /// <summary>What is wrong with a data file that does not exist; null where it does.</summary>
+    internal static string? MissingData(string file) =>
+        Path.Exists(file) ? null : $"there is no file '{ScalarBinder.Shorten(file)}'.";
 
     private static RecipeException Failure(IReadOnlyList<RecipeProblem> problems) =>
         new([.. problems.OrderBy(p => p.Line == 0).ThenBy(p => p.Line).ThenBy(p => p.Column)]);
-
-    private static IEnumerable<(PerplexityRecipe Entry, string Path)> Perplexities(Recipe recipe) => recipe.Evaluate
-        .Select((e, i) => (Entry: e as PerplexityRecipe, Path: string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.perplexity")))
-        .Where(e => e.Entry is not null)!;
 
     private static void CheckNeeds(Recipe recipe, int stage, Action<string, string, string?> report)
     {
@@ -92,26 +88,6 @@ public static class RecipeValidator
         if (recipe.Calibration is not null || method.Create(recipe.Stages[stage].Options).Needs.Types.Count == 0) return;
         report(PathOf(recipe, stage) + ".method", $"{method.Attribute.Name} needs calibration data, and the recipe has none.",
             "Add 'calibration: { data: text.txt }'.");
-    }
-
-    private static void CheckEvaluation(Recipe recipe, Action<string, string, string?> report)
-    {
-        var entries = Perplexities(recipe).ToList();
-        var protocols = EvaluationProtocol.All.Select(p => p.Name).ToList();
-        foreach (var (entry, path) in entries)
-        {
-            CheckData(path + ".data", entry.Data, report);
-            if (!protocols.Contains(entry.Protocol))
-                report(path + ".protocol", $"unknown protocol '{ScalarBinder.Shorten(entry.Protocol)}'.",
-                    NearestName.Suggestion(entry.Protocol, protocols, "protocols"));
-        }
-        if (entries.Count > 0) return;
-        for (var i = 0; i < recipe.Evaluate.Count; i++)
-        {
-            report(string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.divergence"),
-                "divergence is measured over the tokens of a perplexity entry, and there is none.",
-                "Add '- perplexity: { data: text.txt }'.");
-        }
     }
 
     private static void CheckExports(Recipe recipe, Action<string, string, string?> report)
@@ -131,7 +107,6 @@ public static class RecipeValidator
 
     private static void CheckData(string path, string file, Action<string, string, string?> report)
     {
-        if (Path.Exists(file)) return;
-        report(path, $"there is no file '{ScalarBinder.Shorten(file)}'.", "Paths start at the current folder, then at the recipe's.");
+        if (MissingData(file) is { } problem) report(path, problem, "Paths start at the current folder, then at the recipe's.");
     }
 }

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Compress.Core.Calibration;
-using Compress.Core.Evaluation;
 using Compress.Core.Export;
 using Compress.Core.Pipeline;
 using Compress.Core.Progress;
@@ -10,8 +9,6 @@ using Compress.Core.Recipes;
 using Compress.Core.Recipes.Yaml;
 using Compress.Formats;
 using Compress.Formats.Checkpoints;
-using Compress.Formats.Datasets;
-using Compress.Runtime.Measuring;
 using TorchSharp;
 
 namespace Compress.Core.Runs;
@@ -145,8 +142,9 @@ public sealed class CompressionRun
             var sites = journal.Entries.OfType<PartFinished>().SelectMany(p => p.Sites).ToList();
             SiteTables.Write(folder, sites);
             var exports = Export(current, sites);
-            var evaluations = Evaluate(current);
-            return Finish(exports, evaluations, sites);
+            var measurements = new RunMeasurements(recipe, model, folder, journal, forward.Device, progress, cancellation);
+            measurements.Take(current);
+            return Finish(exports, measurements, sites);
         }
         finally
         {
@@ -256,36 +254,12 @@ public sealed class CompressionRun
         return [.. SiteSelection.All(model.Spec).Where(s => names.Contains(s.Shape.Name))];
     }
 
-    private List<EvaluationResult> Evaluate(ITensorSource current)
-    {
-        var results = new List<EvaluationResult>();
-        foreach (var (i, entry) in recipe.Evaluate.OfType<PerplexityRecipe>().Index())
-        {
-            var subject = i.ToString(CultureInfo.InvariantCulture);
-            var earlier = journal.Entries.OfType<Evaluated>().FirstOrDefault(e => e.Subject == subject);
-            results.Add(earlier is null ? Evaluate(current, entry, subject) : earlier.Result);
-        }
-        return results;
-    }
-
-    private EvaluationResult Evaluate(ITensorSource current, PerplexityRecipe entry, string subject)
-    {
-        var start = Stopwatch.GetTimestamp();
-        var protocol = EvaluationProtocol.Find(entry.Protocol);
-        var tokens = protocol.Read(TextDataset.Open(entry.Data), model.LoadTokenizer(), Path.GetFileName(entry.Data));
-        var settings = new EvaluationOptions { Window = entry.Window, MaxWindows = entry.MaxWindows, Device = forward.Device };
-        var result = Evaluator.EvaluateAsync(new EvaluatedModel(current, model.Spec), new EvaluatedModel(model.Tensors, model.Spec), tokens,
-            protocol, settings, progress, cancellation).GetAwaiter().GetResult();
-        journal.Append(new Evaluated(subject, result, Stopwatch.GetElapsedTime(start).TotalSeconds));
-        return result;
-    }
-
     /// <summary>The stage's wall time; of an interrupted stage at least that of its parts, which earlier sessions may have done.</summary>
     private double StageSeconds(int number) => Math.Max(
         journal.Entries.OfType<StageFinished>().Where(e => e.Stage == number).Sum(e => e.Seconds),
         journal.Entries.OfType<PartFinished>().Where(e => e.Stage == number).Sum(e => e.Seconds));
 
-    private RunResult Finish(List<ExportResult> exports, List<EvaluationResult> evaluations, List<SiteReport> sites)
+    private RunResult Finish(List<ExportResult> exports, RunMeasurements measurements, List<SiteReport> sites)
     {
         var parts = journal.Entries.OfType<PartFinished>().ToLookup(p => p.Stage);
         var stages = recipe.Stages.Select((s, i) => new StageTime(
@@ -294,20 +268,21 @@ public sealed class CompressionRun
             s.Method.Attribute.Name,
             parts[i + 1].Sum(p => p.Sites.Count),
             StageSeconds(i + 1))).ToList();
-        var evaluation = journal.Entries.OfType<Evaluated>().Sum(e => e.Seconds);
+        var evaluation = journal.Entries.OfType<Evaluated>().Sum(e => e.Seconds) + journal.Entries.OfType<SpeedMeasured>().Sum(e => e.Seconds);
         var files = RunInputs.WeightFiles(recipe.Model);
         var result = new RunResult
         {
             Name = Name,
             Folder = folder.Path,
-            Evaluations = evaluations,
+            Evaluations = measurements.Evaluations,
+            Speeds = measurements.Speeds,
             Original = StorageFigures.Measure(files.Sum(f => new FileInfo(f).Length), model.Tensors.Tensors, model.Tensors, model.Spec, CompressedSites(sites)),
             Exports = exports,
             Stages = stages,
             EvaluationSeconds = evaluation,
             Seconds = stages.Sum(s => s.Seconds) + evaluation + journal.Entries.OfType<Exported>().Sum(e => e.Seconds)
                 + journal.Entries.OfType<CalibrationDrawn>().Sum(e => e.Seconds),
-            PeakMemory = ProcessMemory.Peak,
+            PeakMemory = measurements.PeakMemory,
             Sites = sites,
         };
         folder.Write("metrics.json", JsonSerializer.Serialize(result, RunJson.Indented) + "\n");

@@ -10,6 +10,7 @@ namespace Compress.Core.Runs;
 [JsonDerivedType(typeof(PartFinished), "part_finished")]
 [JsonDerivedType(typeof(StageFinished), "stage_finished")]
 [JsonDerivedType(typeof(Evaluated), "evaluated")]
+[JsonDerivedType(typeof(SpeedMeasured), "speed_measured")]
 [JsonDerivedType(typeof(Exported), "exported")]
 [JsonDerivedType(typeof(RunFinished), "run_finished")]
 public abstract record JournalEntry;
@@ -39,6 +40,12 @@ public sealed record StageFinished(int Stage, double Seconds) : JournalEntry;
 /// <param name="Result">What was measured.</param>
 /// <param name="Seconds">Wall time.</param>
 public sealed record Evaluated(string Subject, EvaluationResult Result, double Seconds) : JournalEntry;
+
+/// <summary>A speed was measured.</summary>
+/// <param name="Subject">Which of the recipe's speed entries, from 0.</param>
+/// <param name="Result">What was measured.</param>
+/// <param name="Seconds">Wall time.</param>
+public sealed record SpeedMeasured(string Subject, SpeedComparison Result, double Seconds) : JournalEntry;
 
 /// <summary>A checkpoint was written, re-opened and checked.</summary>
 /// <param name="Format">Its format.</param>

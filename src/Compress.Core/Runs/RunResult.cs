@@ -24,6 +24,9 @@ public sealed record RunResult
     /// <summary>Perplexity before and after, divergence and agreement, for each text of the recipe.</summary>
     public required IReadOnlyList<EvaluationResult> Evaluations { get; init; }
 
+    /// <summary>Speed before and after, for each speed entry of the recipe.</summary>
+    public IReadOnlyList<SpeedComparison> Speeds { get; init; } = [];
+
     /// <summary>Size of the original.</summary>
     public required StorageFigures Original { get; init; }
 
@@ -39,7 +42,10 @@ public sealed record RunResult
     /// <summary>Wall time of stages, exports and evaluation, all sessions.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>Highest resident memory of the process, bytes; of the session that finished the run.</summary>
+    /// <summary>
+    /// Highest resident memory of the process, bytes; of the session that finished the run, up to the first measurement by the engine in
+    /// C#, which maps whole models.
+    /// </summary>
     public required long PeakMemory { get; init; }
 
     /// <summary>What was done to each site, stage by stage; in <c>sites.json</c> and <c>sites.parquet</c>.</summary>

@@ -1,6 +1,6 @@
-using Compress.Runtime.Measuring;
 using Compress.Core.Tests.Runs;
 using Compress.Formats.Checkpoints;
+using Compress.Runtime.Measuring;
 
 namespace Compress.Core.Tests.Pipeline;
 

@@ -118,4 +118,19 @@ public sealed class RecipeValidatorTests
     public void Divergence_needs_tokens() => Assert.Contains(
         "evaluate.0.divergence: divergence is measured over the tokens of a perplexity entry",
             Without("model: .\nevaluate: [{ divergence: }]")[0]);
+
+    [Fact]
+    public void The_engine_needs_an_export_to_run()
+    {
+        const string Recipe = "model: .\nevaluate: [{ speed: }, { perplexity: { data: ., engine: runtime, export: modl } }, "
+            + "{ perplexity: { data: ., export: model } }]\n";
+        var none = string.Join('\n', Without(Recipe));
+        Assert.Contains("evaluate.0.speed: the engine in C# runs an exported checkpoint, and the recipe exports none.", none);
+        Assert.Contains("evaluate.1.perplexity: the engine in C# runs an exported checkpoint", none);
+        Assert.Contains("evaluate.2.perplexity.export: is for the engine in C#. Add 'engine: runtime'.", none);
+        Assert.Contains("evaluate.1.perplexity.export: there is no export 'modl'. Did you mean 'model'?",
+            string.Join('\n', Without(Recipe + "export: [{ format: hf, to: model }]")));
+        Assert.Contains("evaluate.0.speed.prompt: 300 tokens exceed the model's context of 256.",
+            Assert.Single(Against("model: m\nevaluate: [{ speed: { prompt: 300 } }]")));
+    }
 }

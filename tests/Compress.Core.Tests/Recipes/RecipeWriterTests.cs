@@ -27,7 +27,7 @@ public sealed class RecipeWriterTests
         - prune: {method: wanda, sparsity: 0.5, pattern: "2:4", ignore: [lm_head, "*.mlp.*"]}
         - quantize: {method: gptq, bits: 3, group_size: 64, activation_order: false, damping: 0.001, flavour: min_max, keep: sparsity}
         evaluate:
-        - perplexity: {data: "held out.txt", protocol: gptq}
+        - perplexity: {data: "held out.txt", protocol: gptq, engine: torch}
         - divergence: {against: original}
         export:
         - {format: hf, to: model}
