@@ -14,7 +14,7 @@ public unsafe class CodecTests
     [MemberData(nameof(Types))]
     public void Decodes_the_same_bits_as_the_reference(GgmlType type)
     {
-        var (bytes, expected) = Weights(type);
+        var (bytes, expected) = RandomWeights.Make(type, Rows, Columns);
         var actual = new float[expected.Length];
         fixed (byte* w = bytes)
         fixed (float* to = actual)
@@ -29,7 +29,7 @@ public unsafe class CodecTests
     public void Products_with_a_vector_and_a_matrix_equal_plain_sums(GgmlType type)
     {
         const int Tokens = 6;
-        var (bytes, weights) = Weights(type);
+        var (bytes, weights) = RandomWeights.Make(type, Rows, Columns);
         var random = new Random(5);
         var x = Enumerable.Range(0, Tokens * Columns).Select(_ => (float)(random.NextDouble() - 0.5)).ToArray();
         float[] one = new float[Rows], many = new float[Tokens * Rows], panel = new float[4 * Columns];
@@ -54,23 +54,5 @@ public unsafe class CodecTests
                 if (t == 0) Assert.InRange(one[r], sum - 1e-6 * size, sum + 1e-6 * size);
             }
         }
-    }
-
-    /// <summary>Random bytes with scales made finite and moderate: every code and every packed scale occurs.</summary>
-    private static (byte[] Bytes, float[] Decoded) Weights(GgmlType type)
-    {
-        var random = new Random((int)type);
-        var source = Enumerable.Range(0, Rows * Columns).Select(_ => (float)(random.NextDouble() - 0.4)).ToArray();
-        var bytes = new byte[Rows * type.RowBytes(Columns)];
-        if (type is GgmlType.IQ4_NL or GgmlType.IQ4_XS)
-        {
-            random.NextBytes(bytes);
-            // A scale of 1.5 in every block.
-            for (var at = 0; at < bytes.Length; at += type.BlockBytes()) (bytes[at], bytes[at + 1]) = (0, 0x3e);
-        }
-        else GgmlEncoder.Encode(type, source, bytes);
-        var decoded = new float[Rows * Columns];
-        GgmlDecoder.Decode(type, bytes, decoded);
-        return (bytes, decoded);
     }
 }

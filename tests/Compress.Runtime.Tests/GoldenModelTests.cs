@@ -20,7 +20,7 @@ public class GoldenModelTests
         var expected = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(SharedData.At("golden", "gguf", name + ".ref64.f32"))).ToArray();
         foreach (var batch in new[] { tokens.Length, 1 })
         {
-            using var model = RuntimeModel.Open(SharedData.At("golden", "gguf", name + ".gguf"), threads: 2);
+            using var model = RuntimeModel.Open(SharedData.At("golden", "gguf", name + ".gguf"), new RuntimeOptions { Threads = 2, Activations = ActivationPrecision.Full });
             using var session = model.NewSession(tokens.Length, batch);
             var actual = new float[expected.Length];
             session.ForwardAll(tokens, actual);

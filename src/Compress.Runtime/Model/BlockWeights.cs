@@ -10,11 +10,24 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
 
     public float[]? Bias { get; } = bias;
 
+    /// <summary>The weight as products with 8-bit activations read it; null where activations stay floats.</summary>
+    public Kernels.Panels.PanelMatrix? Panels { get; private set; }
+
+    /// <summary>Bytes that one pass over the weight reads.</summary>
+    public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;
+
+    /// <summary>Lays the weight out in panels, where its encoding has them.</summary>
+    public void Pack(Threading.WorkerPool pool) => Panels ??= Weight.Pack(pool);
+
     public static Linear Load(IWeights source, LinearSpec spec) => new(
         source.Matrix(spec.Weight, spec.OutFeatures, spec.InFeatures),
         spec.Bias is { } bias ? source.Vector(bias, spec.OutFeatures) : null);
 
-    public void Dispose() => Weight.Dispose();
+    public void Dispose()
+    {
+        Panels?.Dispose();
+        Weight.Dispose();
+    }
 }
 
 /// <summary>A norm's values as the kernels take them.</summary>
@@ -91,7 +104,13 @@ internal sealed class BlockWeights : IDisposable
     public Linear? Down { get; }
 
     /// <summary>Bytes that decoding one token reads.</summary>
-    public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.Weight.StoredBytes ?? 0);
+    public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.StoredBytes ?? 0);
+
+    /// <summary>Lays all weights out in panels.</summary>
+    public void Pack(Threading.WorkerPool pool)
+    {
+        foreach (var linear in QueryKeyValue.Concat(GateUp).Append(Output).Append(Down)) linear?.Pack(pool);
+    }
 
     public void Dispose()
     {

@@ -1,3 +1,4 @@
+using Compress.Runtime.Kernels.Panels;
 using Compress.Runtime.Threading;
 
 namespace Compress.Runtime.Model;
@@ -5,56 +6,81 @@ namespace Compress.Runtime.Model;
 /// <summary>Products of one input with up to three weights (q, k, v; gate, up), split by rows over the workers.</summary>
 internal sealed unsafe class ProductWork : IParallelWork, IDisposable
 {
-    /// <summary>Rows of one part: small enough that a delayed worker holds the others up little, a multiple of the row tile.</summary>
+    /// <summary>Rows of a part of a weight without panels: few, so that a delayed worker holds the others up little.</summary>
     private const int RowsOfPart = 32;
 
-    private readonly (Linear Linear, nint Y, int Stride, int FirstPart)[] outputs = new (Linear, nint, int, int)[3];
-    private readonly Scratch panels;
-    private readonly int panelFloats;
+    /// <summary>Bytes of weights in a part of a vector product: some microseconds of work.</summary>
+    private const int BytesOfPart = 1 << 16;
+
+    private readonly (Linear Linear, nint Y, int Stride, int FirstPart, int PartRows)[] outputs = new (Linear, nint, int, int, int)[3];
+    private readonly Scratch scratch;
+    private readonly int scratchFloats;
+    private readonly QuantizedInput quantized;
+    private readonly Quantization quantization;
     private int count;
     private int parts;
+    private int panelColumns;
     private float* x;
     private int xStride;
     private int tokens;
 
     /// <param name="workers">Threads of the pool.</param>
     /// <param name="widest">Columns of the widest weight, padded to 32.</param>
-    public ProductWork(int workers, int widest)
+    /// <param name="batch">Most tokens.</param>
+    public ProductWork(int workers, int widest, int batch)
     {
-        panelFloats = 4 * widest;
-        panels = new Scratch((long)workers * panelFloats);
+        scratchFloats = Math.Max(4 * widest, (PanelMatrix.ScratchFloats(widest) + 15) / 16 * 16);
+        scratch = new Scratch((long)workers * scratchFloats);
+        quantized = new QuantizedInput(batch, widest);
+        quantization = new Quantization(quantized);
     }
 
     /// <summary>Sets the input, <c>[tokens, stride]</c>.</summary>
     public void Begin(float* input, int stride, int tokenCount)
     {
         x = input;
-        (xStride, tokens, count, parts) = (stride, tokenCount, 0, 0);
+        (xStride, tokens, count, parts, panelColumns) = (stride, tokenCount, 0, 0, 0);
     }
 
     /// <summary>Adds a weight whose outputs go to <c>y [tokens, stride]</c>.</summary>
     public void Add(Linear linear, float* y, int stride)
     {
-        outputs[count++] = (linear, (nint)y, stride, parts);
-        parts += (linear.Weight.Rows + RowsOfPart - 1) / RowsOfPart;
+        var rows = RowsOfPart;
+        if (linear.Panels is { } panels)
+        {
+            panelColumns = panels.Columns;
+            rows = CodePlanes.Rows * (int)(tokens == 1 ? Math.Max(1, BytesOfPart / panels.PanelBytes) : 1);
+        }
+        outputs[count++] = (linear, (nint)y, stride, parts, rows);
+        parts += (linear.Weight.Rows + rows - 1) / rows;
     }
 
-    public void Run(WorkerPool pool) => pool.Run(this, parts);
+    public void Run(WorkerPool pool)
+    {
+        if (panelColumns > 0)
+        {
+            quantized.Begin(tokens, panelColumns);
+            quantization.Run(pool, x, xStride);
+        }
+        pool.Run(this, parts);
+    }
 
     public void Run(int part, int worker)
     {
         var which = count - 1;
         while (outputs[which].FirstPart > part) which--;
-        var (linear, address, stride, first) = outputs[which];
+        var (linear, address, stride, first, rows) = outputs[which];
         var weight = linear.Weight;
         var y = (float*)address;
-        int from = (part - first) * RowsOfPart, to = Math.Min(from + RowsOfPart, weight.Rows);
-        if (tokens == 1) weight.Kernel.Vector(weight.Data, weight.PaddedColumns, x, y, from, to);
-        else
+        var space = scratch.Floats + (nint)worker * scratchFloats;
+        int from = (part - first) * rows, to = Math.Min(from + rows, weight.Rows);
+        if (linear.Panels is { } panels)
         {
-            weight.Kernel.Matrix(
-                weight.Data, weight.PaddedColumns, x, xStride, tokens, y, stride, from, to, panels.Floats + (nint)worker * panelFloats);
+            panels.Multiply(quantized, from / CodePlanes.Rows, (to + CodePlanes.Rows - 1) / CodePlanes.Rows, y, stride, linear.Bias, space);
+            return;
         }
+        if (tokens == 1) weight.Kernel.Vector(weight.Data, weight.PaddedColumns, x, y, from, to);
+        else weight.Kernel.Matrix(weight.Data, weight.PaddedColumns, x, xStride, tokens, y, stride, from, to, space);
         if (linear.Bias is not { } bias) return;
         for (var t = 0; t < tokens; t++)
         {
@@ -62,5 +88,24 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
         }
     }
 
-    public void Dispose() => panels.Dispose();
+    public void Dispose()
+    {
+        scratch.Dispose();
+        quantized.Dispose();
+    }
+
+    private sealed class Quantization(QuantizedInput input) : IParallelWork
+    {
+        private float* x;
+        private nint stride;
+
+        public void Run(WorkerPool pool, float* from, nint rowStride)
+        {
+            x = from;
+            stride = rowStride;
+            pool.Run(this, input.Tiles);
+        }
+
+        public void Run(int part, int worker) => input.Quantize(x, stride, part);
+    }
 }

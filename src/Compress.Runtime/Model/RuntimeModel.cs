@@ -16,7 +16,7 @@ public sealed class RuntimeModel : IDisposable
 {
     private readonly IWeights weights;
 
-    private RuntimeModel(IWeights weights, int threads)
+    private RuntimeModel(IWeights weights, RuntimeOptions options)
     {
         this.weights = weights;
         Spec = weights.Spec;
@@ -28,7 +28,10 @@ public sealed class RuntimeModel : IDisposable
         Blocks = [.. Spec.Blocks.Select(b => new BlockWeights(weights, b, Spec.HiddenSize))];
         FinalNorm = Norm.Load(weights, Spec.FinalNorm, Spec.HiddenSize);
         Head = Spec.Head.Tied ? new Linear(Embedding, null) : Linear.Load(weights, Spec.Head.Linear);
-        Pool = new WorkerPool(threads);
+        Pool = new WorkerPool(options.Threads ?? Environment.ProcessorCount);
+        if (options.Activations == ActivationPrecision.Full) return;
+        foreach (var block in Blocks) block.Pack(Pool);
+        Head.Pack(Pool);
     }
 
     /// <summary>The model's description.</summary>
@@ -38,7 +41,7 @@ public sealed class RuntimeModel : IDisposable
     public int Threads => Pool.Count;
 
     /// <summary>Bytes of weights that decoding one token reads: every block and the head.</summary>
-    public long WeightBytes => Blocks.Sum(b => b.StoredBytes) + Head.Weight.StoredBytes;
+    public long WeightBytes => Blocks.Sum(b => b.StoredBytes) + Head.StoredBytes;
 
     internal bool InterleavedRotary { get; }
 
@@ -63,10 +66,16 @@ public sealed class RuntimeModel : IDisposable
     /// <param name="path">The file or folder.</param>
     /// <param name="threads">Threads to use; null for all cores.</param>
     /// <exception cref="Formats.ModelFileException">The file is malformed or holds a model that the engine does not run.</exception>
-    public static RuntimeModel Open(string path, int? threads = null)
+    public static RuntimeModel Open(string path, int? threads = null) => Open(path, new RuntimeOptions { Threads = threads });
+
+    /// <summary>Opens a GGUF file, a Hugging Face folder or a llama2.c file.</summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">Threads and precision.</param>
+    /// <exception cref="Formats.ModelFileException">The file is malformed or holds a model that the engine does not run.</exception>
+    public static RuntimeModel Open(string path, RuntimeOptions options)
     {
         IWeights weights = path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? GgufWeights.Open(path) : FolderWeights.Open(path);
-        try { return new RuntimeModel(weights, threads ?? Environment.ProcessorCount); }
+        try { return new RuntimeModel(weights, options); }
         catch
         {
             weights.Dispose();
@@ -77,7 +86,7 @@ public sealed class RuntimeModel : IDisposable
     /// <summary>A new sequence. One session runs at a time.</summary>
     /// <param name="context">Longest sequence in tokens.</param>
     /// <param name="batch">Most tokens that one pass takes; longer prompts are split.</param>
-    public Session NewSession(int context, int batch = 128) => new(this, context, batch);
+    public Session NewSession(int context, int batch = 512) => new(this, context, batch);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -85,6 +94,7 @@ public sealed class RuntimeModel : IDisposable
         Pool.Dispose();
         foreach (var block in Blocks) block.Dispose();
         if (!Spec.Head.Tied) Head.Dispose();
+        else Head.Panels?.Dispose();
         Embedding.Dispose();
         Positions?.Dispose();
         weights.Dispose();

@@ -5,6 +5,9 @@ namespace Compress.Runtime.Model;
 /// <summary>One sequence: its keys and values, and the working memory of a pass. Nothing is allocated after construction.</summary>
 public sealed unsafe class Session : IDisposable
 {
+    /// <summary>Most tokens of a pass whose logits are all wanted: they take more memory than all else.</summary>
+    private const int MostOutputs = 128;
+
     private readonly RuntimeModel model;
     private readonly int batch;
     private readonly int width;
@@ -38,10 +41,10 @@ public sealed unsafe class Session : IDisposable
         inner = new Scratch((long)this.batch * innerWidth);
         gate = new Scratch((long)this.batch * innerWidth);
         query = new Scratch((long)this.batch * innerWidth);
-        logits = new Scratch((long)this.batch * model.Spec.VocabularySize);
+        logits = new Scratch((long)Math.Min(this.batch, MostOutputs) * model.Spec.VocabularySize);
         caches = [.. blocks.Select(b => new KeyValueCache(b.Attention, context))];
         rotary = [.. blocks.Select(b => new RotaryTables(b.Attention?.Rotary, context))];
-        product = new ProductWork(model.Pool.Count, Math.Max(width, innerWidth));
+        product = new ProductWork(model.Pool.Count, Math.Max(width, innerWidth), this.batch);
         attention = new AttentionWork(model.Pool.Count, context);
     }
 
@@ -86,7 +89,7 @@ public sealed unsafe class Session : IDisposable
         if (destination.Length < (long)tokens.Length * vocabulary) throw new ArgumentException("too short for all logits", nameof(destination));
         while (!tokens.IsEmpty)
         {
-            var part = tokens[..Math.Min(batch, tokens.Length)];
+            var part = tokens[..Math.Min(Math.Min(batch, MostOutputs), tokens.Length)];
             Pass(part, outputs: part.Length);
             new ReadOnlySpan<float>(logits.Floats, part.Length * vocabulary).CopyTo(destination);
             destination = destination[(part.Length * vocabulary)..];

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Compress.Formats.Gguf;
 using Compress.Runtime.Kernels;
+using Compress.Runtime.Kernels.Panels;
+using Compress.Runtime.Threading;
 
 namespace Compress.Runtime.Model;
 
@@ -70,6 +72,15 @@ internal sealed unsafe class WeightMatrix : IDisposable
                 Buffer.MemoryCopy((byte*)source + index(r, c) * size, copy + ((nint)r * padded + c) * size, size, size);
         }
         return new WeightMatrix(type, rows, columns, padded, copy, copy, (long)bytes);
+    }
+
+    /// <summary>The weight laid out for products with 8-bit activations; null where it is not quantized.</summary>
+    public PanelMatrix? Pack(WorkerPool pool)
+    {
+        if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
+        var packed = PanelMatrix.Pack(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns), pool);
+        if (owned is null) Pages.Forget(data, Rows * Type.RowBytes(PaddedColumns));
+        return packed;
     }
 
     public void Dispose() => NativeMemory.AlignedFree(owned);

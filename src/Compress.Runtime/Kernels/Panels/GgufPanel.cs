@@ -1,0 +1,76 @@
+using Compress.Formats.Gguf;
+
+namespace Compress.Runtime.Kernels.Panels;
+
+/// <summary>A GGUF block type as panels.</summary>
+/// <param name="type">The stored type.</param>
+/// <param name="bits">Bits of a code.</param>
+/// <param name="groups">Groups of a block of 32 columns that have a scale of their own.</param>
+internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : PanelFormat(bits, groups)
+{
+    /// <summary>The stored type.</summary>
+    public GgmlType Type { get; } = type;
+
+    /// <summary>Columns of a stored block.</summary>
+    protected int StoredColumns { get; } = type.BlockElements();
+
+    /// <summary>Bytes of a stored block.</summary>
+    protected int StoredBytes { get; } = type.BlockBytes();
+
+    /// <summary>The panel format of a stored type; null where it is not quantized.</summary>
+    public static GgufPanel? For(GgmlType type) => type switch
+    {
+        GgmlType.Q4_0 => new HalfPanel(type, 4, middle: 8),
+        GgmlType.Q4_1 => new HalfPanel(type, 4, middle: null),
+        GgmlType.Q5_0 => new HalfPanel(type, 5, middle: 16),
+        GgmlType.Q5_1 => new HalfPanel(type, 5, middle: null),
+        GgmlType.Q8_0 => new HalfPanel(type, 8, middle: 128),
+        GgmlType.IQ4_NL => new HalfPanel(type, 4, middle: 128),
+        GgmlType.Q2_K => new Q2KPanel(),
+        GgmlType.Q3_K => new Q3KPanel(),
+        GgmlType.Q4_K or GgmlType.Q5_K => new SixBitPanel(type),
+        GgmlType.Q6_K => new Q6KPanel(),
+        GgmlType.IQ4_XS => new Iq4XsPanel(),
+        _ => null,
+    };
+
+    /// <summary>Packs sixteen rows.</summary>
+    /// <param name="rows">First row as stored.</param>
+    /// <param name="count">Rows there are, 1 to 16; the rest becomes zero.</param>
+    /// <param name="columns">Columns, whole stored blocks.</param>
+    /// <param name="panel">Receives the panel.</param>
+    /// <param name="codes">Scratch of <c>16 · columns</c> bytes.</param>
+    public void Pack(byte* rows, int count, int columns, byte* panel, byte* codes)
+    {
+        new Span<byte>(codes, CodePlanes.Rows * columns).Clear();
+        var blocks = columns / CodePlanes.BlockColumns;
+        var area = panel + (nint)blocks * CodePlanes.BlockBytes(Bits);
+        new Span<byte>(area, ScaleBytes(blocks)).Clear();
+        for (var r = 0; r < count; r++)
+        {
+            for (var b = 0; b < columns / StoredColumns; b++, rows += StoredBytes)
+            {
+                Codes(rows, codes + (nint)r * columns + b * StoredColumns);
+                PackScales(rows, area, b, r);
+            }
+        }
+        for (var b = 0; b < blocks; b++)
+            CodePlanes.Pack(codes + b * CodePlanes.BlockColumns, columns, Bits, panel + (nint)b * CodePlanes.BlockBytes(Bits));
+    }
+
+    /// <summary>Codes of a stored block as unsigned bytes.</summary>
+    protected abstract void Codes(byte* block, byte* codes);
+
+    /// <summary>Puts a stored block's scales where <see cref="PanelFormat.DecodeScales"/> finds them.</summary>
+    /// <param name="block">The stored block.</param>
+    /// <param name="area">The panel's scales.</param>
+    /// <param name="index">Which stored block of its row.</param>
+    /// <param name="row">Which row of the panel.</param>
+    protected abstract void PackScales(byte* block, byte* area, int index, int row);
+
+    /// <summary>Low nibbles to <c>codes[0 … count)</c>, high ones behind them.</summary>
+    protected static void Nibbles(byte* from, int count, byte* codes)
+    {
+        for (var i = 0; i < count; i++) (codes[i], codes[i + count]) = ((byte)(from[i] & 15), (byte)(from[i] >> 4));
+    }
+}

@@ -1,0 +1,161 @@
+using Compress.Runtime.Model;
+
+namespace Compress.Runtime.Kernels.Panels;
+
+/// <summary>An encoded weight <c>[rows, columns]</c> in panels, and its products with 8-bit activations.</summary>
+internal sealed unsafe class PanelMatrix : IDisposable
+{
+    /// <summary>Blocks whose scales are decoded at once: two superblocks of GGUF.</summary>
+    private const int ChunkBlocks = 16;
+
+    private readonly Pages pages;
+    private readonly nint panelBytes;
+    private readonly int blocks;
+
+    private PanelMatrix(PanelFormat format, int rows, int columns)
+    {
+        (Format, Rows, Columns, blocks) = (format, rows, columns, columns / CodePlanes.BlockColumns);
+        panelBytes = (format.PanelBytes(blocks) + 63) / 64 * 64;
+        Panels = (rows + CodePlanes.Rows - 1) / CodePlanes.Rows;
+        pages = new Pages(Panels * panelBytes);
+    }
+
+    public PanelFormat Format { get; }
+
+    public int Rows { get; }
+
+    /// <summary>Columns, a multiple of 32.</summary>
+    public int Columns { get; }
+
+    public int Panels { get; }
+
+    /// <summary>Bytes that one pass over the weight reads.</summary>
+    public long Bytes => (long)Panels * panelBytes;
+
+    /// <summary>Bytes of one panel.</summary>
+    public nint PanelBytes => panelBytes;
+
+    /// <summary>Floats of scratch that <see cref="Multiply"/> needs, for the widest matrix of <paramref name="columns"/> columns.</summary>
+    public static int ScratchFloats(int columns) => 16 * QuantizedInput.Tile + columns / 16 * 32 + CodePlanes.Rows * columns / 4;
+
+    /// <summary>Packs rows of a GGUF tensor.</summary>
+    /// <param name="format">The format of the stored type.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns, whole blocks of the type.</param>
+    /// <param name="stored">First row as stored.</param>
+    /// <param name="rowBytes">Bytes of a stored row.</param>
+    /// <param name="pool">Threads to share the work.</param>
+    public static PanelMatrix Pack(GgufPanel format, int rows, int columns, byte* stored, nint rowBytes, Threading.WorkerPool pool)
+    {
+        var matrix = new PanelMatrix(format, rows, columns);
+        pool.Run(new Packing(matrix, format, stored, rowBytes), matrix.Panels);
+        return matrix;
+    }
+
+    /// <summary><c>Y[t,r] = Σ_c W[r,c] X[t,c] + bias[r]</c> for a range of panels.</summary>
+    /// <param name="x">The activations.</param>
+    /// <param name="from">First panel.</param>
+    /// <param name="to">One past the last panel.</param>
+    /// <param name="y">Outputs <c>[tokens, stride]</c>.</param>
+    /// <param name="stride">Floats from one token's outputs to the next.</param>
+    /// <param name="bias">Bias, or null.</param>
+    /// <param name="scratch">As many floats as <see cref="ScratchFloats"/> says, aligned to 64 bytes.</param>
+    public void Multiply(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
+    {
+        if (x.Tokens <= PanelKernels.PackedTokens) MultiplyFew(x, from, to, y, stride, bias, scratch);
+        else MultiplyMany(x, from, to, y, stride, bias, scratch);
+    }
+
+    public void Dispose() => pages.Dispose();
+
+    private byte* Panel(int panel) => pages.Start + panel * panelBytes;
+
+    private byte* ScalesOf(byte* panel) => panel + (nint)blocks * CodePlanes.BlockBytes(Format.Bits);
+
+    private void MultiplyFew(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
+    {
+        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + ChunkBlocks * 2 * 16;
+        var shape = new PanelShape(Format.Bits, Format.Groups, x.Tokens, Format.Levels != null);
+        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Table = Format.Levels };
+        for (var p = from; p < to; p++)
+        {
+            var panel = Panel(p);
+            new Span<float>(sums, 16 * x.Tokens).Clear();
+            for (var b = 0; b < blocks; b += ChunkBlocks)
+            {
+                var count = Math.Min(ChunkBlocks, blocks - b);
+                Format.DecodeScales(ScalesOf(panel), b, count, scales, offsets);
+                call.Codes = panel + (nint)b * CodePlanes.BlockBytes(Format.Bits);
+                call.Blocks = count;
+                x.Describe(ref call, 0, b, Format.Groups);
+                PanelKernels.Run(shape, &call);
+            }
+            Store(p, 0, x.Tokens, sums, y, stride, bias);
+        }
+    }
+
+    /// <summary>Each panel is unpacked once to 8-bit codes and serves all tokens from the second-level cache.</summary>
+    private void MultiplyMany(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
+    {
+        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + blocks * Format.Groups * 16;
+        var unpacked = (byte*)(offsets + blocks * Format.Groups * 16);
+        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Blocks = blocks };
+        for (var p = from; p < to; p++)
+        {
+            var panel = Panel(p);
+            Format.DecodeScales(ScalesOf(panel), 0, blocks, scales, offsets);
+            call.Codes = panel;
+            if (Format.Bits < 8)
+            {
+                CodePlanes.Unpack(panel, Format.Bits, blocks, unpacked);
+                if (Format.Levels != null) LookUp(unpacked, blocks * CodePlanes.UnpackedBytes, Format.Levels);
+                call.Codes = unpacked;
+            }
+            for (var tile = 0; tile < x.Tiles; tile++)
+            {
+                var width = x.Width(tile);
+                new Span<float>(sums, 16 * width).Clear();
+                x.Describe(ref call, tile, 0, Format.Groups);
+                PanelKernels.Run(new PanelShape(8, Format.Groups, width), &call);
+                Store(p, tile * QuantizedInput.Tile, width, sums, y, stride, bias);
+            }
+        }
+    }
+
+    private void Store(int panel, int token, int tokens, float* sums, float* y, nint stride, float[]? bias)
+    {
+        var first = panel * CodePlanes.Rows;
+        var rows = Math.Min(CodePlanes.Rows, Rows - first);
+        for (var t = 0; t < tokens; t++)
+        {
+            var to = y + (token + t) * stride + first;
+            for (var r = 0; r < rows; r++) to[r] = sums[16 * t + r] + (bias is null ? 0 : bias[first + r]);
+        }
+    }
+
+    private static void LookUp(byte* codes, int count, byte* levels)
+    {
+        var table = System.Runtime.Intrinsics.Vector128.Load(levels);
+        for (var i = 0; i < count; i += 16)
+        {
+            System.Runtime.Intrinsics.Vector128.Store(
+                System.Runtime.Intrinsics.Vector128.ShuffleNative(table, System.Runtime.Intrinsics.Vector128.Load(codes + i)), codes + i);
+        }
+    }
+
+    private sealed class Packing(PanelMatrix matrix, GgufPanel format, byte* stored, nint rowBytes) : Threading.IParallelWork
+    {
+        [ThreadStatic]
+        private static byte[]? codes;
+
+        public void Run(int part, int worker)
+        {
+            if (codes is null || codes.Length < CodePlanes.Rows * matrix.Columns) codes = new byte[CodePlanes.Rows * matrix.Columns];
+            var first = part * CodePlanes.Rows;
+            fixed (byte* scratch = codes)
+            {
+                format.Pack(stored + first * rowBytes, Math.Min(CodePlanes.Rows, matrix.Rows - first), matrix.Columns, matrix.Panel(part), scratch);
+            }
+        }
+    }
+}
