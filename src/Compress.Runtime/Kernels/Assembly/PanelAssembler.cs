@@ -70,6 +70,8 @@ internal sealed class PanelAssembler
         for (var t = 0; t < shape.Tokens; t++) code.vmovups(sums[t], __zmmword_ptr[r11 + 64 * t]);
         var loop = code.CreateLabel();
         code.Label(ref loop);
+        for (var line = 0; shape.Tokens <= PanelKernels.PackedTokens && line < CodePlanes.BlockBytes(shape.Bits); line += 64)
+            code.prefetcht0(__byte_ptr[rax + PanelMatrix.ReadAhead + line]);
         Block();
         code.add(rax, CodePlanes.BlockBytes(shape.Bits));
         code.add(rcx, 64 * shape.Groups);

@@ -48,6 +48,7 @@ internal static unsafe class CodePlanes
     /// <param name="stride">Bytes from one row's codes to the next.</param>
     /// <param name="bits">Bits of a code.</param>
     /// <param name="block">Receives <see cref="BlockBytes"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Pack(byte* codes, nint stride, int bits, byte* block)
     {
         var (low, high) = Planes(bits);
@@ -72,6 +73,7 @@ internal static unsafe class CodePlanes
     /// <param name="bits">Bits of a code.</param>
     /// <param name="count">How many blocks.</param>
     /// <param name="codes">Receives <see cref="UnpackedBytes"/> for each.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Unpack(byte* blocks, int bits, int count, byte* codes)
     {
         var (low, high) = Planes(bits);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Compress.Formats.Gguf;
 
 namespace Compress.Runtime.Kernels.Panels;
@@ -36,26 +37,34 @@ internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : 
 
     /// <summary>Packs sixteen rows.</summary>
     /// <param name="rows">First row as stored.</param>
+    /// <param name="rowBytes">Bytes of a stored row.</param>
     /// <param name="count">Rows there are, 1 to 16; the rest becomes zero.</param>
     /// <param name="columns">Columns, whole stored blocks.</param>
     /// <param name="panel">Receives the panel.</param>
     /// <param name="codes">Scratch of <c>16 · columns</c> bytes.</param>
-    public void Pack(byte* rows, int count, int columns, byte* panel, byte* codes)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Pack(byte* rows, nint rowBytes, int count, int columns, byte* panel, byte* codes)
     {
         new Span<byte>(codes, CodePlanes.Rows * columns).Clear();
         var blocks = columns / CodePlanes.BlockColumns;
-        var area = panel + (nint)blocks * CodePlanes.BlockBytes(Bits);
-        new Span<byte>(area, ScaleBytes(blocks)).Clear();
-        for (var r = 0; r < count; r++)
+        var storedBlocks = StoredColumns / CodePlanes.BlockColumns;
+        for (var first = 0; first < blocks; first += ChunkBlocks)
         {
-            for (var b = 0; b < columns / StoredColumns; b++, rows += StoredBytes)
+            var inChunk = Math.Min(ChunkBlocks, blocks - first);
+            new Span<byte>(panel, ScaleBytes(inChunk)).Clear();
+            for (var r = 0; r < count; r++)
             {
-                Codes(rows, codes + (nint)r * columns + b * StoredColumns);
-                PackScales(rows, area, b, r);
+                var row = rows + r * rowBytes + first / storedBlocks * StoredBytes;
+                for (var b = 0; b < inChunk / storedBlocks; b++, row += StoredBytes)
+                {
+                    Codes(row, codes + (nint)r * columns + first * CodePlanes.BlockColumns + b * StoredColumns);
+                    PackScales(row, panel, b, r);
+                }
             }
+            panel += ScaleBytes(inChunk);
+            for (var b = 0; b < inChunk; b++, panel += CodePlanes.BlockBytes(Bits))
+                CodePlanes.Pack(codes + (first + b) * CodePlanes.BlockColumns, columns, Bits, panel);
         }
-        for (var b = 0; b < blocks; b++)
-            CodePlanes.Pack(codes + b * CodePlanes.BlockColumns, columns, Bits, panel + (nint)b * CodePlanes.BlockBytes(Bits));
     }
 
     /// <summary>Codes of a stored block as unsigned bytes.</summary>
@@ -63,8 +72,8 @@ internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : 
 
     /// <summary>Puts a stored block's scales where <see cref="PanelFormat.DecodeScales"/> finds them.</summary>
     /// <param name="block">The stored block.</param>
-    /// <param name="area">The panel's scales.</param>
-    /// <param name="index">Which stored block of its row.</param>
+    /// <param name="area">The chunk's scales.</param>
+    /// <param name="index">Which stored block of the row's part in the chunk.</param>
     /// <param name="row">Which row of the panel.</param>
     protected abstract void PackScales(byte* block, byte* area, int index, int row);
 

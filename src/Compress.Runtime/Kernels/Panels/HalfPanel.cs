@@ -19,9 +19,10 @@ internal sealed unsafe class HalfPanel(GgmlType type, int bits, int? middle) : G
 
     public override int ScaleBytes(int blocks) => Stride * blocks;
 
-    public override void DecodeScales(byte* area, int first, int count, float* scales, float* offsets)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void DecodeScales(byte* area, int count, float* scales, float* offsets)
     {
-        var from = (ushort*)(area + (nint)first * Stride);
+        var from = (ushort*)area;
         var shift = Vector512.Create((float)-(middle ?? 0));
         for (var b = 0; b < count; b++, scales += 16, offsets += 16)
         {
@@ -32,6 +33,7 @@ internal sealed unsafe class HalfPanel(GgmlType type, int bits, int? middle) : G
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         switch (Type)

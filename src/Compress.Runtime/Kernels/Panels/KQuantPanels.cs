@@ -22,12 +22,12 @@ internal abstract unsafe class KQuantPanel(GgmlType type, int bits, int groups, 
 
     public override int ScaleBytes(int blocks) => blocks / SuperBlocks * superBytes;
 
-    public override void DecodeScales(byte* area, int first, int count, float* scales, float* offsets)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void DecodeScales(byte* area, int count, float* scales, float* offsets)
     {
-        var super = area + (nint)(first / SuperBlocks) * superBytes;
-        for (var b = 0; b < count; b += SuperBlocks, super += superBytes)
+        for (var b = 0; b < count; b += SuperBlocks, area += superBytes)
         {
-            DecodeSuper(super, scales, offsets);
+            DecodeSuper(area, scales, offsets);
             scales += SuperBlocks * Groups * 16;
             offsets += SuperBlocks * Groups * 16;
         }
@@ -84,6 +84,7 @@ internal abstract unsafe class KQuantPanel(GgmlType type, int bits, int groups, 
 /// <summary>Q4_K and Q5_K: eight 6-bit scales and minima.</summary>
 internal sealed unsafe class SixBitPanel(GgmlType type) : KQuantPanel(type, type == GgmlType.Q4_K ? 4 : 5, groups: 1, halves: 2, packedBytes: 192)
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void DecodeSuper(byte* super, float* scales, float* offsets)
     {
         Vector512<float> d = Halves(super, 0), minimum = -Halves(super, 1);
@@ -106,6 +107,7 @@ internal sealed unsafe class SixBitPanel(GgmlType type) : KQuantPanel(type, type
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         var nibbles = block + (Type == GgmlType.Q4_K ? 16 : 48);
@@ -121,6 +123,7 @@ internal sealed unsafe class SixBitPanel(GgmlType type) : KQuantPanel(type, type
 /// <summary>Q6_K: sixteen signed 8-bit scales.</summary>
 internal sealed unsafe class Q6KPanel() : KQuantPanel(GgmlType.Q6_K, 6, groups: 2, halves: 1, packedBytes: 256)
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void DecodeSuper(byte* super, float* scales, float* offsets)
     {
         var d = Halves(super, 0);
@@ -139,6 +142,7 @@ internal sealed unsafe class Q6KPanel() : KQuantPanel(GgmlType.Q6_K, 6, groups: 
         for (var g = 0; g < 16; g++) super[HalfBytes + 16 * g + row] = block[192 + g];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         for (var half = 0; half < 2; half++)
@@ -155,6 +159,7 @@ internal sealed unsafe class Q6KPanel() : KQuantPanel(GgmlType.Q6_K, 6, groups: 
 /// <summary>Q3_K: sixteen 6-bit scales around 32, codes around 4.</summary>
 internal sealed unsafe class Q3KPanel() : KQuantPanel(GgmlType.Q3_K, 3, groups: 2, halves: 1, packedBytes: 192)
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void DecodeSuper(byte* super, float* scales, float* offsets)
     {
         var d = Halves(super, 0);
@@ -178,6 +183,7 @@ internal sealed unsafe class Q3KPanel() : KQuantPanel(GgmlType.Q3_K, 3, groups: 
         for (var g = 0; g < 8; g++) PackSixBits(super + HalfBytes, 8, row, g, Scale(block + 96, g), Scale(block + 96, g + 8));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         Pairs(block + 32, codes);
@@ -194,6 +200,7 @@ internal sealed unsafe class Q3KPanel() : KQuantPanel(GgmlType.Q3_K, 3, groups: 
 /// <summary>Q2_K: sixteen 4-bit scales and minima.</summary>
 internal sealed unsafe class Q2KPanel() : KQuantPanel(GgmlType.Q2_K, 2, groups: 2, halves: 2, packedBytes: 256)
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void DecodeSuper(byte* super, float* scales, float* offsets)
     {
         Vector512<float> d = Halves(super, 0), minimum = -Halves(super, 1);
@@ -212,6 +219,7 @@ internal sealed unsafe class Q2KPanel() : KQuantPanel(GgmlType.Q2_K, 2, groups: 
         for (var g = 0; g < 16; g++) super[HalfBytes + 16 * g + row] = block[g];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         Pairs(block + 16, codes);
@@ -224,6 +232,7 @@ internal sealed unsafe class Iq4XsPanel() : KQuantPanel(GgmlType.IQ4_XS, 4, grou
 {
     public override byte* Levels => NonLinearTable.Shifted;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void DecodeSuper(byte* super, float* scales, float* offsets)
     {
         var d = Halves(super, 0);
@@ -247,6 +256,7 @@ internal sealed unsafe class Iq4XsPanel() : KQuantPanel(GgmlType.IQ4_XS, 4, grou
         for (var g = 0; g < 4; g++) PackSixBits(super + HalfBytes, 4, row, g, Scale(block, g), Scale(block, g + 4));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
         for (var g = 0; g < 8; g++) Nibbles(block + 8 + 16 * g, 16, codes + 32 * g);

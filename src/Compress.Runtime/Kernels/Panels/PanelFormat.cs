@@ -1,13 +1,16 @@
 namespace Compress.Runtime.Kernels.Panels;
 
 /// <summary>
-/// How a weight is kept for the products: panels of sixteen rows, each its codes (<see cref="CodePlanes"/>) and behind them its scales,
-/// as many bytes as the encoding it came from.
+/// How a weight is kept for the products: panels of sixteen rows, each in chunks of 512 columns, each its scales and then its codes
+/// (<see cref="CodePlanes"/>): one stream of as many bytes as the encoding it came from.
 /// </summary>
 /// <param name="bits">Bits of a code.</param>
 /// <param name="groups">Groups of a block of 32 columns that have a scale of their own: 1 or 2.</param>
 internal abstract unsafe class PanelFormat(int bits, int groups)
 {
+    /// <summary>Blocks of a chunk: two superblocks of GGUF. A panel's last chunk may be shorter.</summary>
+    public const int ChunkBlocks = 16;
+
     /// <summary>Bits of a code.</summary>
     public int Bits { get; } = bits;
 
@@ -17,17 +20,15 @@ internal abstract unsafe class PanelFormat(int bits, int groups)
     /// <summary>Sixteen levels that 4-bit codes index, repeated to 64 bytes; null where codes are numbers.</summary>
     public virtual byte* Levels => null;
 
-    /// <summary>Bytes of a panel's scales.</summary>
-    /// <param name="blocks">Blocks of 32 columns.</param>
+    /// <summary>Bytes of the scales of <paramref name="blocks"/> blocks; linear in them.</summary>
     public abstract int ScaleBytes(int blocks);
 
-    /// <summary>Decodes scales: weight = code · scale + offset.</summary>
-    /// <param name="area">The panel's scales.</param>
-    /// <param name="first">First block.</param>
-    /// <param name="count">Blocks; with <paramref name="first"/> whole superblocks.</param>
+    /// <summary>Decodes a chunk's scales: weight = code · scale + offset.</summary>
+    /// <param name="area">The chunk's scales.</param>
+    /// <param name="count">Its blocks.</param>
     /// <param name="scales">Receives <c>[count · groups, 16]</c>.</param>
     /// <param name="offsets">Likewise.</param>
-    public abstract void DecodeScales(byte* area, int first, int count, float* scales, float* offsets);
+    public abstract void DecodeScales(byte* area, int count, float* scales, float* offsets);
 
     /// <summary>Bytes of a panel.</summary>
     public nint PanelBytes(int blocks) => (nint)blocks * CodePlanes.BlockBytes(Bits) + ScaleBytes(blocks);

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Compress.Runtime.Model;
 
 namespace Compress.Runtime.Kernels.Panels;
@@ -5,16 +8,18 @@ namespace Compress.Runtime.Kernels.Panels;
 /// <summary>An encoded weight <c>[rows, columns]</c> in panels, and its products with 8-bit activations.</summary>
 internal sealed unsafe class PanelMatrix : IDisposable
 {
-    /// <summary>Blocks whose scales are decoded at once: two superblocks of GGUF.</summary>
-    private const int ChunkBlocks = 16;
+    /// <summary>Bytes that vector products read ahead: what arrives while a prefetch is under way.</summary>
+    public const int ReadAhead = 4096;
 
     private readonly Pages pages;
     private readonly nint panelBytes;
+    private readonly int blockBytes;
     private readonly int blocks;
 
     private PanelMatrix(PanelFormat format, int rows, int columns)
     {
         (Format, Rows, Columns, blocks) = (format, rows, columns, columns / CodePlanes.BlockColumns);
+        blockBytes = CodePlanes.BlockBytes(format.Bits);
         panelBytes = (format.PanelBytes(blocks) + 63) / 64 * 64;
         Panels = (rows + CodePlanes.Rows - 1) / CodePlanes.Rows;
         pages = new Pages(Panels * panelBytes);
@@ -70,47 +75,59 @@ internal sealed unsafe class PanelMatrix : IDisposable
 
     private byte* Panel(int panel) => pages.Start + panel * panelBytes;
 
-    private byte* ScalesOf(byte* panel) => panel + (nint)blocks * CodePlanes.BlockBytes(Format.Bits);
-
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyFew(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
     {
-        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + ChunkBlocks * 2 * 16;
+        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + PanelFormat.ChunkBlocks * 2 * 16;
         var shape = new PanelShape(Format.Bits, Format.Groups, x.Tokens, Format.Levels != null);
         var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Table = Format.Levels };
         for (var p = from; p < to; p++)
         {
-            var panel = Panel(p);
+            var chunk = Panel(p);
             new Span<float>(sums, 16 * x.Tokens).Clear();
-            for (var b = 0; b < blocks; b += ChunkBlocks)
+            for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
             {
-                var count = Math.Min(ChunkBlocks, blocks - b);
-                Format.DecodeScales(ScalesOf(panel), b, count, scales, offsets);
-                call.Codes = panel + (nint)b * CodePlanes.BlockBytes(Format.Bits);
+                var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
+                var scaleBytes = Format.ScaleBytes(count);
+                call.Codes = chunk + scaleBytes;
+                // The kernel reads ahead of the codes; what lies ahead of the scales is left to do here.
+                for (nint ahead = 0; ahead < scaleBytes; ahead += 64) Prefetch(chunk + ReadAhead + ahead);
+                Format.DecodeScales(chunk, count, scales, offsets);
                 call.Blocks = count;
                 x.Describe(ref call, 0, b, Format.Groups);
                 PanelKernels.Run(shape, &call);
+                chunk = call.Codes + (nint)count * blockBytes;
             }
             Store(p, 0, x.Tokens, sums, y, stride, bias);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(byte* at)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(at);
+    }
+
     /// <summary>Each panel is unpacked once to 8-bit codes and serves all tokens from the second-level cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyMany(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
     {
         float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + blocks * Format.Groups * 16;
         var unpacked = (byte*)(offsets + blocks * Format.Groups * 16);
-        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Blocks = blocks };
+        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Blocks = blocks, Codes = unpacked };
         for (var p = from; p < to; p++)
         {
             var panel = Panel(p);
-            Format.DecodeScales(ScalesOf(panel), 0, blocks, scales, offsets);
-            call.Codes = panel;
-            if (Format.Bits < 8)
+            var chunk = Panel(p);
+            for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
             {
-                CodePlanes.Unpack(panel, Format.Bits, blocks, unpacked);
-                if (Format.Levels != null) LookUp(unpacked, blocks * CodePlanes.UnpackedBytes, Format.Levels);
-                call.Codes = unpacked;
+                var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
+                var codes = chunk + Format.ScaleBytes(count);
+                Format.DecodeScales(chunk, count, scales + b * Format.Groups * 16, offsets + b * Format.Groups * 16);
+                CodePlanes.Unpack(codes, Format.Bits, count, unpacked + (nint)b * CodePlanes.UnpackedBytes);
+                chunk = codes + (nint)count * blockBytes;
             }
+            if (Format.Levels != null) LookUp(unpacked, blocks * CodePlanes.UnpackedBytes, Format.Levels);
             for (var tile = 0; tile < x.Tiles; tile++)
             {
                 var width = x.Width(tile);
@@ -135,11 +152,10 @@ internal sealed unsafe class PanelMatrix : IDisposable
 
     private static void LookUp(byte* codes, int count, byte* levels)
     {
-        var table = System.Runtime.Intrinsics.Vector128.Load(levels);
+        var table = Vector128.Load(levels);
         for (var i = 0; i < count; i += 16)
         {
-            System.Runtime.Intrinsics.Vector128.Store(
-                System.Runtime.Intrinsics.Vector128.ShuffleNative(table, System.Runtime.Intrinsics.Vector128.Load(codes + i)), codes + i);
+            Vector128.ShuffleNative(table, Vector128.Load(codes + i)).Store(codes + i);
         }
     }
 
@@ -154,7 +170,7 @@ internal sealed unsafe class PanelMatrix : IDisposable
             var first = part * CodePlanes.Rows;
             fixed (byte* scratch = codes)
             {
-                format.Pack(stored + first * rowBytes, Math.Min(CodePlanes.Rows, matrix.Rows - first), matrix.Columns, matrix.Panel(part), scratch);
+                format.Pack(stored + first * rowBytes, rowBytes, Math.Min(CodePlanes.Rows, matrix.Rows - first), matrix.Columns, matrix.Panel(part), scratch);
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Compress.Runtime.Kernels.Panels;
@@ -59,6 +60,7 @@ internal sealed unsafe class QuantizedInput : IDisposable
     /// <param name="x">Activations <c>[tokens, stride]</c>, finite, zero beyond the weight's columns.</param>
     /// <param name="stride">Floats from token to token.</param>
     /// <param name="tile">Which tile.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Quantize(float* x, nint stride, int tile)
     {
         PanelCall whole = default, halves = default;
@@ -94,6 +96,7 @@ internal sealed unsafe class QuantizedInput : IDisposable
         halfSums.Dispose();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Largest(Vector512<float> values)
     {
         var half = Vector256.Max(values.GetLower(), values.GetUpper());
@@ -101,6 +104,7 @@ internal sealed unsafe class QuantizedInput : IDisposable
         return Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Place(Vector512<int> first, Vector512<int> second, int* to, int width)
     {
         var bytes = Narrow(first, second).AsInt32();
@@ -112,6 +116,7 @@ internal sealed unsafe class QuantizedInput : IDisposable
         for (var s = 0; s < 8; s++) to[s * width] = bytes[s];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<sbyte> Narrow(Vector512<int> first, Vector512<int> second) => Vector256.Create(
         Vector128.Narrow(Vector128.Narrow(first.GetLower().GetLower(), first.GetLower().GetUpper()), Vector128.Narrow(first.GetUpper().GetLower(), first.GetUpper().GetUpper())),
         Vector128.Narrow(Vector128.Narrow(second.GetLower().GetLower(), second.GetLower().GetUpper()), Vector128.Narrow(second.GetUpper().GetLower(), second.GetUpper().GetUpper())));
