@@ -9,14 +9,15 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     /// <summary>Rows of a part of a weight without panels: few, so that a delayed worker holds the others up little.</summary>
     private const int RowsOfPart = 32;
 
-    /// <summary>Bytes of weights in a part of a vector product: some microseconds of work.</summary>
-    private const int BytesOfPart = 1 << 16;
+    /// <summary>Most bytes of weights in a part of a vector product: long runs keep the memory bus busier.</summary>
+    private const int BytesOfPart = 1 << 18;
 
     private readonly (Linear Linear, nint Y, int Stride, int FirstPart, int PartRows)[] outputs = new (Linear, nint, int, int, int)[3];
     private readonly Scratch scratch;
     private readonly int scratchFloats;
     private readonly QuantizedInput quantized;
     private readonly Quantization quantization;
+    private readonly int workers;
     private int count;
     private int parts;
     private int panelColumns;
@@ -29,6 +30,7 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     /// <param name="batch">Most tokens.</param>
     public ProductWork(int workers, int widest, int batch)
     {
+        this.workers = workers;
         scratchFloats = Math.Max(4 * widest, (PanelMatrix.ScratchFloats(widest) + 15) / 16 * 16);
         scratch = new Scratch((long)workers * scratchFloats);
         quantized = new QuantizedInput(batch, widest);
@@ -49,7 +51,7 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
         if (linear.Panels is { } panels)
         {
             panelColumns = panels.Columns;
-            rows = CodePlanes.Rows * (int)(tokens == 1 ? Math.Max(1, BytesOfPart / panels.PanelBytes) : 1);
+            rows = CodePlanes.Rows * (tokens == 1 ? (int)Math.Clamp(panels.Panels / (4 * workers), 1, Math.Max(1, BytesOfPart / panels.PanelBytes)) : 1);
         }
         outputs[count++] = (linear, (nint)y, stride, parts, rows);
         parts += (linear.Weight.Rows + rows - 1) / rows;

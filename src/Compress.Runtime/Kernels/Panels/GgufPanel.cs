@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Compress.Formats.Gguf;
 
 namespace Compress.Runtime.Kernels.Panels;
@@ -77,9 +78,31 @@ internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : 
     /// <param name="row">Which row of the panel.</param>
     protected abstract void PackScales(byte* block, byte* area, int index, int row);
 
-    /// <summary>Low nibbles to <c>codes[0 … count)</c>, high ones behind them.</summary>
+    /// <summary>Low nibbles to <c>codes[0 … count)</c>, high ones behind them; <paramref name="count"/> is a multiple of 16.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     protected static void Nibbles(byte* from, int count, byte* codes)
     {
-        for (var i = 0; i < count; i++) (codes[i], codes[i + count]) = ((byte)(from[i] & 15), (byte)(from[i] >> 4));
+        for (var i = 0; i < count; i += 16)
+        {
+            var both = Vector128.Load(from + i);
+            (both & Vector128.Create((byte)15)).Store(codes + i);
+            (both >>> 4).Store(codes + i + count);
+        }
+    }
+
+    /// <summary>Adds pair q of each of 32 bytes, shifted to bit <paramref name="at"/>, to codes <c>32·q …</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected static void AddPairs(byte* from, byte* codes, int at)
+    {
+        var four = Vector256.Load(from);
+        for (var q = 0; q < 4; q++) (Vector256.Load(codes + 32 * q) | (four >>> (2 * q) & Vector256.Create((byte)3)) << at).Store(codes + 32 * q);
+    }
+
+    /// <summary>Adds bit g of each of 32 bytes, shifted to bit <paramref name="at"/>, to codes <c>32·g …</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected static void AddBits(byte* from, byte* codes, int at)
+    {
+        var eight = Vector256.Load(from);
+        for (var g = 0; g < 8; g++) (Vector256.Load(codes + 32 * g) | (eight >>> g & Vector256<byte>.One) << at).Store(codes + 32 * g);
     }
 }

@@ -39,7 +39,7 @@ internal sealed unsafe class HalfPanel(GgmlType type, int bits, int? middle) : G
         switch (Type)
         {
             case GgmlType.Q8_0:
-                for (var i = 0; i < 32; i++) codes[i] = (byte)(block[2 + i] ^ 128);
+                (Vector256.Load(block + 2) ^ Vector256.Create((byte)128)).Store(codes);
                 break;
             case GgmlType.Q5_0 or GgmlType.Q5_1:
                 var at = Type == GgmlType.Q5_0 ? 2 : 4;

@@ -70,15 +70,6 @@ internal abstract unsafe class KQuantPanel(GgmlType type, int bits, int groups, 
 
     protected static void PutHalf(byte* super, int which, int row, byte* from) =>
         ((ushort*)super)[16 * which + row] = Unsafe.ReadUnaligned<ushort>(from);
-
-    /// <summary>Pairs of bits: quarter q of 32 bytes gives codes 32·q ….</summary>
-    protected static void Pairs(byte* from, byte* codes)
-    {
-        for (var i = 0; i < 32; i++)
-        {
-            for (var q = 0; q < 4; q++) codes[32 * q + i] = (byte)(from[i] >> (2 * q) & 3);
-        }
-    }
 }
 
 /// <summary>Q4_K and Q5_K: eight 6-bit scales and minima.</summary>
@@ -112,11 +103,7 @@ internal sealed unsafe class SixBitPanel(GgmlType type) : KQuantPanel(type, type
     {
         var nibbles = block + (Type == GgmlType.Q4_K ? 16 : 48);
         for (var j = 0; j < 4; j++) Nibbles(nibbles + 32 * j, 32, codes + 64 * j);
-        if (Type == GgmlType.Q4_K) return;
-        for (var g = 0; g < 8; g++)
-        {
-            for (var i = 0; i < 32; i++) codes[32 * g + i] |= (byte)((block[16 + i] >> g & 1) << 4);
-        }
+        if (Type == GgmlType.Q5_K) AddBits(block + 16, codes, at: 4);
     }
 }
 
@@ -148,10 +135,7 @@ internal sealed unsafe class Q6KPanel() : KQuantPanel(GgmlType.Q6_K, 6, groups: 
         for (var half = 0; half < 2; half++)
         {
             Nibbles(block + 64 * half, 64, codes + 128 * half);
-            for (var i = 0; i < 32; i++)
-            {
-                for (var q = 0; q < 4; q++) codes[128 * half + 32 * q + i] |= (byte)((block[128 + 32 * half + i] >> (2 * q) & 3) << 4);
-            }
+            AddPairs(block + 128 + 32 * half, codes + 128 * half, at: 4);
         }
     }
 }
@@ -186,12 +170,9 @@ internal sealed unsafe class Q3KPanel() : KQuantPanel(GgmlType.Q3_K, 3, groups: 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
-        Pairs(block + 32, codes);
-        Pairs(block + 64, codes + 128);
-        for (var g = 0; g < 8; g++)
-        {
-            for (var i = 0; i < 32; i++) codes[32 * g + i] |= (byte)((block[i] >> g & 1) << 2);
-        }
+        AddPairs(block + 32, codes, at: 0);
+        AddPairs(block + 64, codes + 128, at: 0);
+        AddBits(block, codes, at: 2);
     }
 
     private static int Scale(byte* packed, int k) => ((packed[k & 7] >> (k >> 3 << 2)) & 15) | ((packed[8 + (k & 3)] >> (k >> 2 << 1)) & 3) << 4;
@@ -222,8 +203,8 @@ internal sealed unsafe class Q2KPanel() : KQuantPanel(GgmlType.Q2_K, 2, groups: 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Codes(byte* block, byte* codes)
     {
-        Pairs(block + 16, codes);
-        Pairs(block + 48, codes + 128);
+        AddPairs(block + 16, codes, at: 0);
+        AddPairs(block + 48, codes + 128, at: 0);
     }
 }
 
