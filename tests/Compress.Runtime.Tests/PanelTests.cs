@@ -61,7 +61,8 @@ public unsafe class PanelTests
         fixed (byte* w = bytes)
         fixed (float* xs = x, ys = y)
         {
-            using var matrix = PanelMatrix.Pack(GgufPanel.For(type)!, rows, Columns, w, (nint)type.RowBytes(Columns), pool);
+            using var pages = new Pages();
+            var matrix = PanelMatrix.Pack(GgufPanel.For(type)!, rows, Columns, w, (nint)type.RowBytes(Columns), pages, pool);
             input.Begin(tokens, Columns);
             for (var tile = 0; tile < input.Tiles; tile++) input.Quantize(xs, Columns, tile);
             matrix.Multiply(input, 0, matrix.Panels, ys, rows, null, scratch.Floats);

@@ -17,17 +17,13 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
     public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;
 
     /// <summary>Lays the weight out in panels, where its encoding has them.</summary>
-    public void Pack(Threading.WorkerPool pool) => Panels ??= Weight.Pack(pool);
+    public void Pack(Pages pages, Threading.WorkerPool pool) => Panels ??= Weight.Pack(pages, pool);
 
     public static Linear Load(IWeights source, LinearSpec spec) => new(
         source.Matrix(spec.Weight, spec.OutFeatures, spec.InFeatures),
         spec.Bias is { } bias ? source.Vector(bias, spec.OutFeatures) : null);
 
-    public void Dispose()
-    {
-        Panels?.Dispose();
-        Weight.Dispose();
-    }
+    public void Dispose() => Weight.Dispose();
 }
 
 /// <summary>A norm's values as the kernels take them.</summary>
@@ -107,9 +103,9 @@ internal sealed class BlockWeights : IDisposable
     public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.StoredBytes ?? 0);
 
     /// <summary>Lays all weights out in panels.</summary>
-    public void Pack(Threading.WorkerPool pool)
+    public void Pack(Pages pages, Threading.WorkerPool pool)
     {
-        foreach (var linear in QueryKeyValue.Concat(GateUp).Append(Output).Append(Down)) linear?.Pack(pool);
+        foreach (var linear in QueryKeyValue.Concat(GateUp).Append(Output).Append(Down)) linear?.Pack(pages, pool);
     }
 
     public void Dispose()

@@ -15,6 +15,7 @@ namespace Compress.Runtime.Model;
 public sealed class RuntimeModel : IDisposable
 {
     private readonly IWeights weights;
+    private readonly Pages pages = new();
 
     private RuntimeModel(IWeights weights, RuntimeOptions options)
     {
@@ -30,8 +31,8 @@ public sealed class RuntimeModel : IDisposable
         Head = Spec.Head.Tied ? new Linear(Embedding, null) : Linear.Load(weights, Spec.Head.Linear);
         Pool = new WorkerPool(options.Threads ?? Environment.ProcessorCount);
         if (options.Activations == ActivationPrecision.Full) return;
-        foreach (var block in Blocks) block.Pack(Pool);
-        Head.Pack(Pool);
+        foreach (var block in Blocks) block.Pack(pages, Pool);
+        Head.Pack(pages, Pool);
     }
 
     /// <summary>The model's description.</summary>
@@ -94,9 +95,9 @@ public sealed class RuntimeModel : IDisposable
         Pool.Dispose();
         foreach (var block in Blocks) block.Dispose();
         if (!Spec.Head.Tied) Head.Dispose();
-        else Head.Panels?.Dispose();
         Embedding.Dispose();
         Positions?.Dispose();
+        pages.Dispose();
         weights.Dispose();
     }
 }

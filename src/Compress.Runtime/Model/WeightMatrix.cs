@@ -75,10 +75,10 @@ internal sealed unsafe class WeightMatrix : IDisposable
     }
 
     /// <summary>The weight laid out for products with 8-bit activations; null where it is not quantized.</summary>
-    public PanelMatrix? Pack(WorkerPool pool)
+    public PanelMatrix? Pack(Pages pages, WorkerPool pool)
     {
         if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
-        var packed = PanelMatrix.Pack(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns), pool);
+        var packed = PanelMatrix.Pack(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns), pages, pool);
         if (owned is null) Pages.Forget(data, Rows * Type.RowBytes(PaddedColumns));
         return packed;
     }

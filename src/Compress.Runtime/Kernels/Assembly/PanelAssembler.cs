@@ -37,8 +37,8 @@ internal sealed class PanelAssembler
         return stream.ToArray();
     }
 
-    /// <summary>Working vectors from zmm31 down: code, scale, product, masks, high planes, table.</summary>
-    private static int Working(int bits) => bits == 8 ? 3 : 9;
+    /// <summary>Working vectors from zmm31 down: code, scale, product, middle, masks, planes, table.</summary>
+    private static int Working(int bits) => bits == 8 ? 4 : 10;
 
     private static AssemblerRegisterZMM Code => zmm31;
 
@@ -46,15 +46,17 @@ internal sealed class PanelAssembler
 
     private static AssemblerRegisterZMM Product => zmm29;
 
-    private static AssemblerRegisterZMM Plane => zmm28;
+    private static AssemblerRegisterZMM Middle => zmm28;
 
-    private static AssemblerRegisterZMM LowMask => zmm27;
+    private static AssemblerRegisterZMM Plane => zmm27;
 
-    private static AssemblerRegisterZMM HighMask => zmm26;
+    private static AssemblerRegisterZMM LowMask => zmm26;
 
-    private static AssemblerRegisterZMM Table => zmm25;
+    private static AssemblerRegisterZMM HighMask => zmm25;
 
-    private static AssemblerRegisterZMM HighPlane(int vector) => vector == 0 ? zmm24 : zmm23;
+    private static AssemblerRegisterZMM Table => zmm24;
+
+    private static AssemblerRegisterZMM HighPlane(int vector) => vector == 0 ? zmm23 : zmm22;
 
     private void Emit()
     {
@@ -74,7 +76,7 @@ internal sealed class PanelAssembler
             code.prefetcht0(__byte_ptr[rax + PanelMatrix.ReadAhead + line]);
         Block();
         code.add(rax, CodePlanes.BlockBytes(shape.Bits));
-        code.add(rcx, 64 * shape.Groups);
+        code.add(rcx, shape.Scaling == PanelScaling.HalfAroundMiddle ? 32 : 64 * shape.Groups);
         code.add(rdx, 64 * shape.Groups);
         code.add(rsi, CodePlanes.BlockColumns * shape.Tokens);
         code.add(r8, 4 * shape.Tokens);
@@ -94,6 +96,7 @@ internal sealed class PanelAssembler
             Fill(LowMask, (1 << low) - 1);
             if (high > 0) Fill(HighMask, (1 << high) - 1 << low);
         }
+        if (shape.Scaling == PanelScaling.HalfAroundMiddle) code.vbroadcastss(Middle, __dword_ptr[rdi + 72]);
         if (!shape.Lookup) return;
         code.mov(rax, __[rdi + 64]);
         code.vmovdqu64(Table, __zmmword_ptr[rax]);
@@ -186,6 +189,34 @@ internal sealed class PanelAssembler
     }
 
     private void Apply(AssemblerRegisterZMM[] set, int group)
+    {
+        if (shape.Scaling == PanelScaling.Decoded) ApplyDecoded(set, group);
+        else ApplyHalves(set);
+    }
+
+    private void ApplyHalves(AssemblerRegisterZMM[] set)
+    {
+        code.vcvtph2ps(Scale, __ymmword_ptr[rcx]);
+        var around = shape.Scaling == PanelScaling.HalfAroundMiddle;
+        if (!around) code.vcvtph2ps(Code, __ymmword_ptr[rcx + 32]);
+        for (var t = 0; t < shape.Tokens; t++)
+        {
+            code.vcvtdq2ps(set[t], set[t]);
+            if (around)
+            {
+                code.vmulps(Product, Middle, __dword_bcst[r9 + 4 * t]);
+                code.vfmadd231ps(Product, set[t], __dword_bcst[r8 + 4 * t]);
+            }
+            else
+            {
+                code.vmulps(Product, set[t], __dword_bcst[r8 + 4 * t]);
+                code.vfmadd231ps(sums[t], Code, __dword_bcst[r9 + 4 * t]);
+            }
+            code.vfmadd231ps(sums[t], Product, Scale);
+        }
+    }
+
+    private void ApplyDecoded(AssemblerRegisterZMM[] set, int group)
     {
         code.vmovups(Scale, __zmmword_ptr[rcx + 64 * group]);
         for (var t = 0; t < shape.Tokens; t++)

@@ -15,6 +15,10 @@ internal sealed unsafe class HalfPanel(GgmlType type, int bits, int? middle) : G
 
     public override byte* Levels => levels;
 
+    public override PanelScaling Scaling => middle is null ? PanelScaling.HalfWithMinimum : PanelScaling.HalfAroundMiddle;
+
+    public override int Middle => middle ?? 0;
+
     private int Stride => middle is null ? 64 : 32;
 
     public override int ScaleBytes(int blocks) => Stride * blocks;

@@ -12,7 +12,7 @@ internal unsafe struct PanelCall
     /// <summary>Codes of the panel, as <see cref="CodePlanes"/> lays them out.</summary>
     public byte* Codes;
 
-    /// <summary>Scales <c>[groups, 16]</c>.</summary>
+    /// <summary>Scales <c>[groups, 16]</c>, floats or, where the kernel's shape says so, halves as stored.</summary>
     public float* Scales;
 
     /// <summary>Offsets <c>[groups, 16]</c>: what code 0 stands for.</summary>
@@ -35,4 +35,7 @@ internal unsafe struct PanelCall
 
     /// <summary>Table of 64 bytes (16 levels four times) for codes that index one.</summary>
     public byte* Table;
+
+    /// <summary>The code that stands for 0, negated; for scales that are halves around it.</summary>
+    public float MinusMiddle;
 }

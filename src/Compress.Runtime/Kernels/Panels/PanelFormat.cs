@@ -1,15 +1,15 @@
 namespace Compress.Runtime.Kernels.Panels;
 
 /// <summary>
-/// How a weight is kept for the products: panels of sixteen rows, each in chunks of 512 columns, each its scales and then its codes
+/// How a weight is kept for the products: panels of sixteen rows, each in chunks of 1024 columns, each its scales and then its codes
 /// (<see cref="CodePlanes"/>): one stream of as many bytes as the encoding it came from.
 /// </summary>
 /// <param name="bits">Bits of a code.</param>
 /// <param name="groups">Groups of a block of 32 columns that have a scale of their own: 1 or 2.</param>
 internal abstract unsafe class PanelFormat(int bits, int groups)
 {
-    /// <summary>Blocks of a chunk: two superblocks of GGUF. A panel's last chunk may be shorter.</summary>
-    public const int ChunkBlocks = 16;
+    /// <summary>Blocks of a chunk: four superblocks of GGUF. A panel's last chunk may be shorter.</summary>
+    public const int ChunkBlocks = 32;
 
     /// <summary>Bits of a code.</summary>
     public int Bits { get; } = bits;
@@ -19,6 +19,12 @@ internal abstract unsafe class PanelFormat(int bits, int groups)
 
     /// <summary>Sixteen levels that 4-bit codes index, repeated to 64 bytes; null where codes are numbers.</summary>
     public virtual byte* Levels => null;
+
+    /// <summary>How kernels of few tokens can read the scales as they are stored.</summary>
+    public virtual PanelScaling Scaling => PanelScaling.Decoded;
+
+    /// <summary>The code that stands for 0 in <see cref="PanelScaling.HalfAroundMiddle"/>.</summary>
+    public virtual int Middle => 0;
 
     /// <summary>Bytes of the scales of <paramref name="blocks"/> blocks; linear in them.</summary>
     public abstract int ScaleBytes(int blocks);

@@ -11,7 +11,7 @@ namespace Compress.Runtime.Kernels.Panels;
 internal static unsafe class PanelKernels
 {
     private const int Widths = QuantizedInput.Tile + 1;
-    private static readonly nint[] Addresses = new nint[9 * 2 * 2 * Widths];
+    private static readonly nint[] Addresses = new nint[9 * 2 * 2 * 3 * Widths];
     private static readonly Lock Building = new();
 
     /// <summary>True where kernels are assembled.</summary>
@@ -32,7 +32,7 @@ internal static unsafe class PanelKernels
     private static nint Address(in PanelShape shape)
     {
         if (!Assembled) return 0;
-        var index = ((shape.Bits * 2 + shape.Groups - 1) * 2 + (shape.Lookup ? 1 : 0)) * Widths + shape.Tokens;
+        var index = (((shape.Bits * 2 + shape.Groups - 1) * 2 + (shape.Lookup ? 1 : 0)) * 3 + (int)shape.Scaling) * Widths + shape.Tokens;
         var address = Volatile.Read(ref Addresses[index]);
         return address != 0 ? address : Build(shape, index);
     }

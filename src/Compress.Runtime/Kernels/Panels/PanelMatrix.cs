@@ -6,23 +6,23 @@ using Compress.Runtime.Model;
 namespace Compress.Runtime.Kernels.Panels;
 
 /// <summary>An encoded weight <c>[rows, columns]</c> in panels, and its products with 8-bit activations.</summary>
-internal sealed unsafe class PanelMatrix : IDisposable
+internal sealed unsafe class PanelMatrix
 {
     /// <summary>Bytes that vector products read ahead: what arrives while a prefetch is under way.</summary>
     public const int ReadAhead = 4096;
 
-    private readonly Pages pages;
+    private readonly byte* start;
     private readonly nint panelBytes;
     private readonly int blockBytes;
     private readonly int blocks;
 
-    private PanelMatrix(PanelFormat format, int rows, int columns)
+    private PanelMatrix(PanelFormat format, int rows, int columns, Pages pages)
     {
         (Format, Rows, Columns, blocks) = (format, rows, columns, columns / CodePlanes.BlockColumns);
         blockBytes = CodePlanes.BlockBytes(format.Bits);
         panelBytes = (format.PanelBytes(blocks) + 63) / 64 * 64;
         Panels = (rows + CodePlanes.Rows - 1) / CodePlanes.Rows;
-        pages = new Pages(Panels * panelBytes);
+        start = pages.Take(Panels * panelBytes);
     }
 
     public PanelFormat Format { get; }
@@ -49,10 +49,11 @@ internal sealed unsafe class PanelMatrix : IDisposable
     /// <param name="columns">Columns, whole blocks of the type.</param>
     /// <param name="stored">First row as stored.</param>
     /// <param name="rowBytes">Bytes of a stored row.</param>
+    /// <param name="pages">Gives the memory; outlives the matrix.</param>
     /// <param name="pool">Threads to share the work.</param>
-    public static PanelMatrix Pack(GgufPanel format, int rows, int columns, byte* stored, nint rowBytes, Threading.WorkerPool pool)
+    public static PanelMatrix Pack(GgufPanel format, int rows, int columns, byte* stored, nint rowBytes, Pages pages, Threading.WorkerPool pool)
     {
-        var matrix = new PanelMatrix(format, rows, columns);
+        var matrix = new PanelMatrix(format, rows, columns, pages);
         pool.Run(new Packing(matrix, format, stored, rowBytes), matrix.Panels);
         return matrix;
     }
@@ -71,16 +72,15 @@ internal sealed unsafe class PanelMatrix : IDisposable
         else MultiplyMany(x, from, to, y, stride, bias, scratch);
     }
 
-    public void Dispose() => pages.Dispose();
-
-    private byte* Panel(int panel) => pages.Start + panel * panelBytes;
+    private byte* Panel(int panel) => start + panel * panelBytes;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyFew(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
     {
         float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + PanelFormat.ChunkBlocks * 2 * 16;
-        var shape = new PanelShape(Format.Bits, Format.Groups, x.Tokens, Format.Levels != null);
-        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Table = Format.Levels };
+        var scaling = PanelKernels.Assembled ? Format.Scaling : PanelScaling.Decoded;
+        var shape = new PanelShape(Format.Bits, Format.Groups, x.Tokens, Format.Levels != null, scaling);
+        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Table = Format.Levels, MinusMiddle = -Format.Middle };
         for (var p = from; p < to; p++)
         {
             var chunk = Panel(p);
@@ -92,7 +92,8 @@ internal sealed unsafe class PanelMatrix : IDisposable
                 call.Codes = chunk + scaleBytes;
                 // The kernel reads ahead of the codes; what lies ahead of the scales is left to do here.
                 for (nint ahead = 0; ahead < scaleBytes; ahead += 64) Prefetch(chunk + ReadAhead + ahead);
-                Format.DecodeScales(chunk, count, scales, offsets);
+                if (scaling == PanelScaling.Decoded) Format.DecodeScales(chunk, count, scales, offsets);
+                else call.Scales = (float*)chunk;
                 call.Blocks = count;
                 x.Describe(ref call, 0, b, Format.Groups);
                 PanelKernels.Run(shape, &call);
@@ -146,6 +147,11 @@ internal sealed unsafe class PanelMatrix : IDisposable
         for (var t = 0; t < tokens; t++)
         {
             var to = y + (token + t) * stride + first;
+            if (rows == CodePlanes.Rows && bias is null)
+            {
+                Vector512.Load(sums + 16 * t).Store(to);
+                continue;
+            }
             for (var r = 0; r < rows; r++) to[r] = sums[16 * t + r] + (bias is null ? 0 : bias[first + r]);
         }
     }

@@ -5,4 +5,18 @@ namespace Compress.Runtime.Kernels.Panels;
 /// <param name="Groups">Groups of a block with a scale of their own: 1 (of 32 columns) or 2 (of 16).</param>
 /// <param name="Tokens">Tokens served at once.</param>
 /// <param name="Lookup">True where 4-bit codes index a table of 16 bytes.</param>
-internal readonly record struct PanelShape(int Bits, int Groups, int Tokens, bool Lookup = false);
+/// <param name="Scaling">How scales lie in memory.</param>
+internal readonly record struct PanelShape(int Bits, int Groups, int Tokens, bool Lookup = false, PanelScaling Scaling = default);
+
+/// <summary>How a kernel finds scales and offsets.</summary>
+internal enum PanelScaling
+{
+    /// <summary>Floats, decoded before.</summary>
+    Decoded,
+
+    /// <summary>Halves as stored, sixteen a block, and one code that stands for 0.</summary>
+    HalfAroundMiddle,
+
+    /// <summary>Halves as stored, for each block sixteen scales and sixteen minima.</summary>
+    HalfWithMinimum,
+}
