@@ -102,10 +102,10 @@ internal sealed class BlockWeights : IDisposable
     /// <summary>Bytes that decoding one token reads.</summary>
     public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.StoredBytes ?? 0);
 
-    /// <summary>Lays all weights out in panels.</summary>
+    /// <summary>Lays all weights out in panels, one behind the other in the order in which they are read.</summary>
     public void Pack(Pages pages, Threading.WorkerPool pool)
     {
-        foreach (var linear in QueryKeyValue.Concat(GateUp).Append(Output).Append(Down)) linear?.Pack(pages, pool);
+        foreach (var linear in QueryKeyValue.Append(Output).Concat(GateUp).Append(Down)) linear?.Pack(pages, pool);
     }
 
     public void Dispose()

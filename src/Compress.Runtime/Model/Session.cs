@@ -23,6 +23,7 @@ public sealed unsafe class Session : IDisposable
     private readonly KeyValueCache[] caches;
     private readonly ProductWork product;
     private readonly AttentionWork attention;
+    private readonly TokenWork tokenWork;
 
     internal Session(RuntimeModel model, int context, int batch)
     {
@@ -45,7 +46,8 @@ public sealed unsafe class Session : IDisposable
         caches = [.. blocks.Select(b => new KeyValueCache(b.Attention, context))];
         rotary = [.. blocks.Select(b => new RotaryTables(b.Attention?.Rotary, context))];
         product = new ProductWork(model.Pool.Count, Math.Max(width, innerWidth), this.batch);
-        attention = new AttentionWork(model.Pool.Count, context);
+        attention = new AttentionWork(model.Pool.Count, context, blocks.Max(b => b.Attention?.HeadSize ?? 0));
+        tokenWork = new TokenWork(this);
     }
 
     /// <summary>Longest sequence in tokens.</summary>
@@ -129,7 +131,7 @@ public sealed unsafe class Session : IDisposable
         Length += count;
         if (outputs == 0) return;
         var last = stream.Floats + (nint)(count - outputs) * width;
-        Normalise(model.FinalNorm, last, outputs, normed.Floats);
+        for (var t = 0; t < outputs; t++) Normalise(model.FinalNorm, last + (nint)t * width, normed.Floats + (nint)t * width);
         Multiply(normed.Floats, width, outputs, model.Head, logits.Floats, model.Spec.VocabularySize);
         if (model.Spec.Head.SoftCap is { } cap)
         {
@@ -143,11 +145,11 @@ public sealed unsafe class Session : IDisposable
         var block = model.Blocks[index];
         // Where attention and MLP read the same stream, the MLP's input is set aside before attention is added.
         var parallel = block.Spec.ParallelResidual && block.Down is not null;
-        if (parallel) Normalise(block.MlpNorm ?? block.AttentionNorm, stream.Floats, count, aside.Floats);
+        if (parallel) tokenWork.Run(TokenStep.NormaliseMlp, block, index, count);
         if (block.Output is not null) Attend(index, count);
         if (block.Down is null) return;
-        if (!parallel) Normalise(block.MlpNorm, stream.Floats, count, aside.Floats);
-        Feed(block, count);
+        if (!parallel) tokenWork.Run(TokenStep.NormaliseMlp, block, index, count);
+        Feed(block, index, count);
     }
 
     private void Embed(ReadOnlySpan<int> tokens)
@@ -171,22 +173,17 @@ public sealed unsafe class Session : IDisposable
     private void Attend(int index, int count)
     {
         var block = model.Blocks[index];
-        var spec = block.Spec.Attention!;
         var cache = caches[index];
-        Normalise(block.AttentionNorm, stream.Floats, count, normed.Floats);
+        tokenWork.Run(TokenStep.NormaliseAttention, block, index, count);
         product.Begin(normed.Floats, width, count);
         product.Add(block.QueryKeyValue[0], query.Floats, innerWidth);
         product.Add(block.QueryKeyValue[1], cache.Keys + (nint)Length * cache.Width, cache.Width);
         product.Add(block.QueryKeyValue[2], cache.Values + (nint)Length * cache.Width, cache.Width);
         product.Run(model.Pool);
-        for (var t = 0; t < count; t++)
-        {
-            Prepare(block.QueryNorm, rotary[index], query.Floats + (nint)t * innerWidth, spec.Heads, spec.HeadSize, Length + t);
-            Prepare(block.KeyNorm, rotary[index], cache.Keys + (nint)(Length + t) * cache.Width, spec.KeyValueHeads, spec.HeadSize, Length + t);
-        }
-        attention.Run(model.Pool, spec, cache, query.Floats, inner.Floats, innerWidth, Length, count);
+        tokenWork.Run(TokenStep.Rotate, block, index, count);
+        attention.Run(model.Pool, block.Spec.Attention!, cache, query.Floats, inner.Floats, innerWidth, Length, count);
         Multiply(inner.Floats, innerWidth, count, block.Output!, normed.Floats, width);
-        AddToStream(block.AttentionOutputNorm, count);
+        tokenWork.Run(TokenStep.AddAttention, block, index, count);
     }
 
     private void Prepare(Norm? norm, RotaryTables tables, float* heads, int count, int size, int position)
@@ -199,44 +196,54 @@ public sealed unsafe class Session : IDisposable
         }
     }
 
-    private void Feed(BlockWeights block, int count)
+    private void Feed(BlockWeights block, int index, int count)
     {
-        var mlp = block.Spec.Mlp!;
         product.Begin(aside.Floats, width, count);
-        if (mlp.Gate is not null) product.Add(block.GateUp[0], gate.Floats, innerWidth);
+        if (block.Spec.Mlp!.Gate is not null) product.Add(block.GateUp[0], gate.Floats, innerWidth);
         product.Add(block.GateUp[^1], inner.Floats, innerWidth);
         product.Run(model.Pool);
-        var channels = mlp.Up.OutFeatures;
-        for (var t = 0; t < count; t++)
-        {
-            var up = inner.Floats + (nint)t * innerWidth;
-            Elementwise.Activate(mlp.Activation, mlp.Gate is null ? null : gate.Floats + (nint)t * innerWidth, up, channels);
-            // Kernels read whole groups of 32: what lies beyond the channels must be zero.
-            new Span<float>(up + channels, Padded(channels) - channels).Clear();
-        }
+        tokenWork.Run(TokenStep.Activate, block, index, count);
         Multiply(inner.Floats, innerWidth, count, block.Down!, normed.Floats, width);
-        AddToStream(block.MlpOutputNorm, count);
+        tokenWork.Run(TokenStep.AddMlp, block, index, count);
     }
 
-    private void Normalise(Norm? norm, float* from, int count, float* destination)
+    /// <summary>What happens to each token between two products.</summary>
+    private void RunStep(TokenStep step, BlockWeights block, int index, int t)
     {
-        for (var t = 0; t < count; t++)
+        float* from = stream.Floats + (nint)t * width, normal = normed.Floats + (nint)t * width;
+        switch (step)
         {
-            var to = destination + (nint)t * width;
-            if (norm is null) Buffer.MemoryCopy(from + (nint)t * width, to, 4L * width, 4L * width);
-            else norm.Apply(from + (nint)t * width, to);
-            new Span<float>(to + model.Spec.HiddenSize, width - model.Spec.HiddenSize).Clear();
+            case TokenStep.NormaliseAttention:
+                Normalise(block.AttentionNorm, from, normal);
+                break;
+            case TokenStep.NormaliseMlp:
+                Normalise(block.MlpNorm ?? (block.Spec.ParallelResidual ? block.AttentionNorm : null), from, aside.Floats + (nint)t * width);
+                break;
+            case TokenStep.Rotate:
+                var (spec, cache) = (block.Spec.Attention!, caches[index]);
+                Prepare(block.QueryNorm, rotary[index], query.Floats + (nint)t * innerWidth, spec.Heads, spec.HeadSize, Length + t);
+                Prepare(block.KeyNorm, rotary[index], cache.Keys + (nint)(Length + t) * cache.Width, spec.KeyValueHeads, spec.HeadSize, Length + t);
+                break;
+            case TokenStep.Activate:
+                var mlp = block.Spec.Mlp!;
+                var up = inner.Floats + (nint)t * innerWidth;
+                var channels = mlp.Up.OutFeatures;
+                Elementwise.Activate(mlp.Activation, mlp.Gate is null ? null : gate.Floats + (nint)t * innerWidth, up, channels);
+                // Kernels read whole groups of 32: what lies beyond the channels must be zero.
+                new Span<float>(up + channels, Padded(channels) - channels).Clear();
+                break;
+            default:
+                (step == TokenStep.AddAttention ? block.AttentionOutputNorm : block.MlpOutputNorm)?.Apply(normal, normal);
+                Elementwise.Add(from, normal, model.Spec.HiddenSize);
+                break;
         }
     }
 
-    private void AddToStream(Norm? norm, int count)
+    private void Normalise(Norm? norm, float* from, float* to)
     {
-        for (var t = 0; t < count; t++)
-        {
-            var from = normed.Floats + (nint)t * width;
-            norm?.Apply(from, from);
-            Elementwise.Add(stream.Floats + (nint)t * width, from, model.Spec.HiddenSize);
-        }
+        if (norm is null) Buffer.MemoryCopy(from, to, 4L * width, 4L * width);
+        else norm.Apply(from, to);
+        new Span<float>(to + model.Spec.HiddenSize, width - model.Spec.HiddenSize).Clear();
     }
 
     private void Multiply(float* x, int stride, int count, Linear linear, float* y, int yStride)
@@ -244,5 +251,31 @@ public sealed unsafe class Session : IDisposable
         product.Begin(x, stride, count);
         product.Add(linear, y, yStride);
         product.Run(model.Pool);
+    }
+
+    private enum TokenStep
+    {
+        NormaliseAttention,
+        Rotate,
+        AddAttention,
+        NormaliseMlp,
+        Activate,
+        AddMlp,
+    }
+
+    /// <summary>A step over all tokens of a pass, split over the workers where there are several.</summary>
+    private sealed class TokenWork(Session session) : Threading.IParallelWork
+    {
+        private TokenStep step;
+        private BlockWeights block = null!;
+        private int index;
+
+        public void Run(TokenStep newStep, BlockWeights newBlock, int newIndex, int count)
+        {
+            (step, block, index) = (newStep, newBlock, newIndex);
+            session.model.Pool.Run(this, count);
+        }
+
+        public void Run(int part, int worker) => session.RunStep(step, block, index, part);
     }
 }

@@ -9,7 +9,7 @@ namespace Compress.Runtime.Kernels.Panels;
 internal sealed unsafe class PanelMatrix
 {
     /// <summary>Bytes that vector products read ahead: what arrives while a prefetch is under way.</summary>
-    public const int ReadAhead = 4096;
+    public const int ReadAhead = 8192;
 
     private readonly byte* start;
     private readonly nint panelBytes;
