@@ -11,6 +11,12 @@ namespace Compress.Runtime.Kernels.Assembly;
 /// </remarks>
 internal sealed class PanelAssembler
 {
+    private static readonly AssemblerRegisterZMM[] Registers =
+    [
+        zmm0, zmm1, zmm2, zmm3, zmm4, zmm5, zmm6, zmm7, zmm8, zmm9, zmm10, zmm11, zmm12, zmm13, zmm14, zmm15,
+        zmm16, zmm17, zmm18, zmm19, zmm20, zmm21, zmm22, zmm23, zmm24, zmm25, zmm26, zmm27, zmm28, zmm29, zmm30, zmm31,
+    ];
+
     private readonly Assembler code = new(64);
     private readonly PanelShape shape;
     private readonly AssemblerRegisterZMM[] sums;
@@ -19,9 +25,9 @@ internal sealed class PanelAssembler
     private PanelAssembler(PanelShape shape)
     {
         this.shape = shape;
-        sums = [.. Enumerable.Range(0, shape.Tokens).Select(Zmm)];
+        sums = [.. Registers.Take(shape.Tokens)];
         // A second set of sums lets the two halves of a block be summed side by side, and hides the latency of few tokens.
-        dots = [.. Enumerable.Range(0, TwoSets ? 2 : 1).Select(set => Enumerable.Range(0, shape.Tokens).Select(t => Zmm((1 + set) * shape.Tokens + t)).ToArray())];
+        dots = [.. Registers.Skip(shape.Tokens).Chunk(shape.Tokens).Take(TwoSets ? 2 : 1)];
     }
 
     private bool TwoSets => 3 * shape.Tokens + Working(shape.Bits) <= 32;
@@ -228,12 +234,4 @@ internal sealed class PanelAssembler
         code.vmovups(Scale, __zmmword_ptr[rdx + 64 * group]);
         for (var t = 0; t < shape.Tokens; t++) code.vfmadd231ps(sums[t], Scale, __dword_bcst[r9 + 4 * (group * shape.Tokens + t)]);
     }
-
-    private static AssemblerRegisterZMM Zmm(int number) => number switch
-    {
-        0 => zmm0, 1 => zmm1, 2 => zmm2, 3 => zmm3, 4 => zmm4, 5 => zmm5, 6 => zmm6, 7 => zmm7,
-        8 => zmm8, 9 => zmm9, 10 => zmm10, 11 => zmm11, 12 => zmm12, 13 => zmm13, 14 => zmm14, 15 => zmm15,
-        16 => zmm16, 17 => zmm17, 18 => zmm18, 19 => zmm19, 20 => zmm20, 21 => zmm21, 22 => zmm22, 23 => zmm23,
-        24 => zmm24, 25 => zmm25, 26 => zmm26, 27 => zmm27, 28 => zmm28, 29 => zmm29, 30 => zmm30, _ => zmm31,
-    };
 }
