@@ -28,6 +28,8 @@ public sealed class PlanCommandTests : IDisposable
         Assert.Equal(12, (int)result.Json["stages"]![0]!["sites"]!);
         Assert.Equal(512, (long)result.Json["calibration_tokens"]!);
         Assert.Contains("Nothing is exported", result.Json["remarks"]!.ToJsonString());
+        Assert.True((double)result.Json["time"]!["stages"]![0]! > 0 && (double)result.Json["time"]!["seconds"]! > 0);
+        Assert.Contains("\ntime: about ", (await Cli.RunAsync("plan", recipe)).Output);
     }
 
     [Fact]

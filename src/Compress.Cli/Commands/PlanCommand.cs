@@ -51,9 +51,12 @@ internal static class PlanCommand
         text.WriteLine($"memory: about {Human.Bytes(plan.PeakMemory)} beside the program itself");
         if (plan.ForwardOperations > 0)
         {
-            text.WriteLine($"calibration: about {Human.Operations(plan.ForwardOperations)} of forward passes "
-                + "('compress doctor' measures this machine's rate)");
+            text.WriteLine($"calibration: about {Human.Operations(plan.ForwardOperations)} of forward passes");
         }
+        text.WriteLine($"time: about {Human.Duration(TimeSpan.FromSeconds(plan.Time.Seconds))} on this machine as it is now ("
+            + string.Join(", ", plan.Time.Stages.Select((s, i) => $"stage {i + 1} {Human.Duration(TimeSpan.FromSeconds(s))}")
+                .Append($"evaluation {Human.Duration(TimeSpan.FromSeconds(plan.Time.Evaluation))}")
+                .Append($"export {Human.Duration(TimeSpan.FromSeconds(plan.Time.Export))}")) + ")");
         foreach (var remark in plan.Remarks) text.WriteLine($"note: {remark}");
     }
 }

@@ -1,5 +1,6 @@
 using Compress.Core.Methods;
 using Compress.Core.Pipeline;
+using Compress.Core.Planning;
 using Compress.Core.Recipes;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
@@ -19,10 +20,12 @@ namespace Compress.Cli.Reports;
 /// <param name="CalibrationTokens">Tokens that calibration reads.</param>
 /// <param name="PeakMemory">Estimate of the most memory that stages need, libtorch itself excepted.</param>
 /// <param name="ForwardOperations">Estimate of the arithmetic of calibration's forward passes.</param>
+/// <param name="Time">Estimate of the run's seconds on this machine.</param>
 /// <param name="Remarks">What a user may want to change.</param>
 internal sealed record PlanReport(
     string Name, string Model, string Family, long Parameters, IReadOnlyList<StagePlan> Stages, IReadOnlyList<SitePlan> Sites,
-    long BytesBefore, long BytesAfter, long CalibrationTokens, long PeakMemory, double ForwardOperations, IReadOnlyList<string> Remarks)
+    long BytesBefore, long BytesAfter, long CalibrationTokens, long PeakMemory, double ForwardOperations, RunEstimate Time,
+    IReadOnlyList<string> Remarks)
 {
     /// <summary>Plans a recipe that was found to fit its model.</summary>
     public static PlanReport Of(Recipe recipe, ModelFolder model)
@@ -43,7 +46,8 @@ internal sealed record PlanReport(
             [.. recipe.Stages.Select((s, i) => new StagePlan(
                 RecordShape.SnakeCase(s.Method.Attribute.Kind.ToString()), s.Method.Attribute.Name, selected[i].Count,
                 methods[i].Needs.Types.Count > 0))],
-            sites, bytes, bytes - saved, tokens, Memory(spec, sites, tokens), Operations(spec, tokens, calibrated), [.. RemarksOn(recipe)]);
+            sites, bytes, bytes - saved, tokens, Memory(spec, sites, tokens), Operations(spec, tokens, calibrated),
+            RunEstimate.Measure(recipe, model), [.. RemarksOn(recipe)]);
     }
 
     private static SitePlan Plan(
