@@ -1,15 +1,18 @@
 using Compress.Runtime.Measuring;
+using Compress.Runtime.Model;
 using Compress.Testing;
 
 namespace Compress.Runtime.Tests;
 
 public class MeasuringTests
 {
+    private static readonly RuntimeOptions One = new() { Threads = 1, Activations = ActivationPrecision.Full };
+
     [SharedDataFact]
     public void A_benchmark_times_what_was_asked_for()
     {
         var path = SharedData.At("golden", "gguf", "stories260K-q4_0.gguf");
-        var result = SpeedBenchmark.Run(path, threads: 1, new SpeedOptions { Prompt = 20, Generate = 9, Repetitions = 2 });
+        var result = SpeedBenchmark.Run(path, One, new SpeedOptions { Prompt = 20, Generate = 9, Repetitions = 2 });
         Assert.Equal((20, 9, 2, 1), (result.PromptTokens, result.GenerateTokens, result.Repetitions, result.Threads));
         Assert.InRange(result.PromptTokensPerSecond, result.PromptTokensPerSecondLowest, result.PromptTokensPerSecondHighest);
         Assert.InRange(result.GenerateTokensPerSecond, result.GenerateTokensPerSecondLowest, result.GenerateTokensPerSecondHighest);
@@ -17,6 +20,7 @@ public class MeasuringTests
         // 5 blocks of hidden size 64, 8 heads and 4 key/value heads of size 8, 172 channels.
         Assert.Equal(2.0 * 5 * (64 * 64 * 2 + 64 * 32 * 2 + 64 * 172 * 3), result.PromptOperationsPerToken);
         Assert.True(result.PeakRssBytes > result.WeightBytes);
+        Assert.Equal("f32", result.Activations);
         Assert.Null(result.BandwidthShare);
         var share = result with { Machine = new MachineRates(1, 2 * result.WeightBytes * result.GenerateTokensPerSecond, 1, 1) };
         Assert.Equal(0.5, share.BandwidthShare!.Value, 6);
@@ -27,8 +31,8 @@ public class MeasuringTests
     {
         var path = SharedData.At("golden", "gguf", "stories260K-q4_0.gguf");
         Assert.Contains("context", Assert.Throws<ArgumentException>(() =>
-            SpeedBenchmark.Run(path, 1, new SpeedOptions { Prompt = 100_000 })).Message, StringComparison.Ordinal);
-        Assert.ThrowsAny<ArgumentException>(() => SpeedBenchmark.Run(path, 1, new SpeedOptions { Repetitions = 0 }));
+            SpeedBenchmark.Run(path, One, new SpeedOptions { Prompt = 100_000 })).Message, StringComparison.Ordinal);
+        Assert.ThrowsAny<ArgumentException>(() => SpeedBenchmark.Run(path, One, new SpeedOptions { Repetitions = 0 }));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Compress.Cli.Terminal;
 using Compress.Core.Progress;
 using Compress.Formats;
 using Compress.Runtime.Measuring;
+using Compress.Runtime.Model;
 
 namespace Compress.Cli.Commands;
 
@@ -28,10 +29,11 @@ internal static class BenchmarkCommand
             DefaultValueFactory = _ => Defaults.Repetitions,
             HelpName = "N",
         };
-        var threads = new Option<int?>("--threads") { Description = "Threads; default: all cores.", HelpName = "N" };
+        var threads = EngineOptions.Threads();
+        var activations = EngineOptions.Activations();
         var command = new ExampleCommand("benchmark", "Times prompt and generation with the engine in C#, beside this machine's limits.",
             "benchmark models/embedded --prompt 256", "benchmark model.gguf --threads 2 --json")
-        { model, prompt, generate, repetitions, threads };
+        { model, prompt, generate, repetitions, threads, activations };
         host.Attach(command, async (parsed, session) =>
         {
             var options = new SpeedOptions
@@ -40,21 +42,22 @@ internal static class BenchmarkCommand
                 Generate = parsed.GetValue(generate),
                 Repetitions = parsed.GetValue(repetitions),
             };
+            var run = new RuntimeOptions { Threads = parsed.GetValue(threads), Activations = parsed.GetValue(activations) };
             var result = await session.ShowProgressAsync(progress =>
-                Task.Run(() => Measure(parsed.GetValue(model)!, parsed.GetValue(threads), options, progress, session.Cancellation)));
+                Task.Run(() => Measure(parsed.GetValue(model)!, run, options, progress, session.Cancellation)));
             return session.Write(result, text => Write(text, result));
         });
         return command;
     }
 
     private static SpeedResult Measure(
-        string path, int? threads, SpeedOptions options, IProgress<RunEvent> progress, CancellationToken cancellation)
+        string path, RuntimeOptions run, SpeedOptions options, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
         SpeedResult result;
         progress.Report(new PhaseStarted($"time {Path.GetFileName(path)}", options.Repetitions, "repetitions"));
         try
         {
-            result = SpeedBenchmark.Run(path, threads, options, new Steps(progress), cancellation);
+            result = SpeedBenchmark.Run(path, run, options, new Steps(progress), cancellation);
         }
         catch (ArgumentException e)
         {
@@ -79,13 +82,15 @@ internal static class BenchmarkCommand
         var machine = r.Machine!;
         var facts = new TextTable("", "");
         facts.Add("threads", Human.Count(r.Threads));
+        facts.Add("activations", r.Activations);
         facts.Add("opening the model", Human.Duration(TimeSpan.FromSeconds(r.LoadSeconds)));
         facts.Add("prompt to first token", Human.Duration(TimeSpan.FromSeconds(r.TimeToFirstToken)));
         facts.Add("weights read for a token", Human.Bytes(r.WeightBytes));
         facts.Add("peak memory", Human.Bytes(r.PeakRssBytes));
         facts.Add("memory read while generating",
             $"{Human.Bytes(r.GenerateTokensPerSecond * r.WeightBytes)}/s, {Human.Percent(r.BandwidthShare!.Value)} of this machine's "
-            + $"{Human.Bytes(machine.ReadBytesPerSecond)}/s");
+            + $"{Human.Bytes(machine.ReadBytesPerSecond)}/s"
+            + (r.BandwidthShare > 1 ? ": the weights stay in the processor's caches" : ""));
         facts.Add("arithmetic on the prompt",
             $"{Human.Operations(r.PromptTokensPerSecond * r.PromptOperationsPerToken)}/s, {Human.Percent(r.FloatShare!.Value)} of this machine's "
             + $"{Human.Operations(machine.FloatOperationsPerSecond)}/s in f32, {Human.Percent(r.IntegerShare!.Value)} of "

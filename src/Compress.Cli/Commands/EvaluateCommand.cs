@@ -43,22 +43,23 @@ internal static class EvaluateCommand
             Description = "What computes the logits: the engine in C# (runtime; default for GGUF files and quantized folders) or torch.",
             HelpName = "runtime|torch",
         };
-        var threads = new Option<int?>("--threads") { Description = "Threads of the engine in C#; default: all cores.", HelpName = "N" };
+        var (threads, activations) = (EngineOptions.Threads(), EngineOptions.Activations());
         var command = new ExampleCommand("evaluate", "Measures perplexity and bits per byte, and the divergence to another model.",
             "evaluate models/embedded --text data/heldout.txt",
             "evaluate runs/quickstart/model --text data/heldout.txt --against models/embedded --json",
             "evaluate runs/quickstart/model-packed --text data/heldout.txt --engine runtime")
-        { model, text, window, windows, protocol, against, engine, threads };
+        { model, text, window, windows, protocol, against, engine, threads, activations };
         host.Attach(command, (parsed, session) => EvaluateAsync(session, new Request(
             parsed.GetValue(model)!, parsed.GetValue(against), parsed.GetValue(text)!, parsed.GetValue(protocol)!,
-            parsed.GetValue(engine), parsed.GetValue(threads),
+            parsed.GetValue(engine),
+            new RuntimeOptions { Threads = parsed.GetValue(threads), Activations = parsed.GetValue(activations) },
             new EvaluationOptions { Window = parsed.GetValue(window), MaxWindows = parsed.GetValue(windows) })));
         return command;
     }
 
     /// <summary>What was asked for.</summary>
     private sealed record Request(
-        string Model, string? Against, string Text, string Protocol, EvaluationEngine? Engine, int? Threads, EvaluationOptions Options);
+        string Model, string? Against, string Text, string Protocol, EvaluationEngine? Engine, RuntimeOptions Run, EvaluationOptions Options);
 
     private static async Task<int> EvaluateAsync(CommandSession session, Request request)
     {
@@ -86,8 +87,8 @@ internal static class EvaluateCommand
 
     private static async Task<EvaluationResult> WithEngineAsync(CommandSession session, Request request, EvaluationProtocol protocol)
     {
-        using var model = RuntimeModel.Open(request.Model, request.Threads);
-        using var original = request.Against is null ? null : RuntimeModel.Open(request.Against, request.Threads);
+        using var model = RuntimeModel.Open(request.Model, request.Run);
+        using var original = request.Against is null ? null : RuntimeModel.Open(request.Against, request.Run);
         var tokens = protocol.Read(TextDataset.Open(request.Text), model.LoadTokenizer(), request.Text);
         return await session.ShowProgressAsync(progress =>
             Evaluator.EvaluateAsync(model, original, tokens, protocol, request.Options, progress, session.Cancellation));

@@ -37,7 +37,7 @@ public sealed record EvaluationResult
     /// <summary>UTF-8 bytes of the text that the scored tokens stand for; null where unknown.</summary>
     public required long? Bytes { get; init; }
 
-    /// <summary>Arithmetic of the forward pass: <c>f32</c> or <c>bf16</c>. Log-probabilities are f32, sums f64, always.</summary>
+    /// <summary>Arithmetic of the forward pass: <c>f32</c>, <c>bf16</c>, or <c>8-bit activations</c> in products with quantized weights. Log-probabilities are f32, sums f64, always.</summary>
     public required string Precision { get; init; }
 
     /// <summary>What computed the logits: <c>torch/cpu</c>, <c>torch/cuda</c> or <c>runtime</c>, the engine in C#.</summary>

@@ -66,7 +66,7 @@ public static class Evaluator
         {
             progress?.Report(new PhaseStarted($"evaluate ({protocol.Name})", windows.Sum(w => (long)w.Ids.Length), "tokens"));
             var scores = EngineScoring.Run(model, reference, windows, progress, cancellation);
-            return Finished(EvaluationSummary.Of(scores, tokens, windows, protocol, "f32", "runtime"), progress);
+            return Finished(EvaluationSummary.Of(scores, tokens, windows, protocol, model.QuantizesActivations ? "8-bit activations" : "f32", "runtime"), progress);
         }, cancellation);
     }
 

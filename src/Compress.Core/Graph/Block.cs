@@ -54,15 +54,15 @@ public sealed class Block : IDisposable
         return new Block(spec, HiddenSize(spec), new CheckpointReader(source, type, device), tables);
     }
 
-    /// <summary>A block of random weights, for measuring.</summary>
+    /// <summary>A block of equal weights, for measuring.</summary>
     /// <param name="spec">The block.</param>
     /// <param name="hiddenSize">Width of the residual stream.</param>
     /// <param name="type">Type of the weights.</param>
     /// <param name="device">Where they lie.</param>
-    internal static Block Random(BlockSpec spec, int hiddenSize, torch.ScalarType type, torch.Device device)
+    internal static Block Constant(BlockSpec spec, int hiddenSize, torch.ScalarType type, torch.Device device)
     {
         using var _ = torch.no_grad();
-        return new Block(spec, hiddenSize, new RandomReader(seed: 0, blocks: 1, type, device), null);
+        return new Block(spec, hiddenSize, new ConstantReader(type, device), null);
     }
 
     /// <summary>The block's output.</summary>

@@ -55,8 +55,7 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
         var passes = sites.GroupBy(s => s.Block).Max(g => method.TrueSequential ? 4 : 1);
         foreach (var alike in Blocks(model))
         {
-            var observe = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
-            var advance = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, null);
+            var (advance, observe) = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
             seconds += alike.Count() * (double)calibration.Samples * length * (passes * observe + advance);
         }
         return seconds;
@@ -69,7 +68,7 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
         var tokens = Math.Ceiling(new FileInfo(perplexity.Data) is { Exists: true } file ? file.Length / BytesOfToken : 0);
         if (perplexity.MaxWindows is { } most) tokens = Math.Min(tokens, (double)most * window);
         var blocks = Blocks(model).Sum(alike => alike.Count()
-            * times.TokenThroughBlock(alike.First(), model.HiddenSize, Math.Max(1, 2048 / window), window, torch.ScalarType.Float32, null));
+            * times.TokenThroughBlock(alike.First(), model.HiddenSize, Math.Max(1, 2048 / window), window, torch.ScalarType.Float32, null).Plain);
         // The original goes the same way as the result.
         return 2 * tokens * (blocks + times.TokenThroughHead(model));
     }

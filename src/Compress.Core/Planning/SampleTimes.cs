@@ -9,15 +9,15 @@ using static TorchSharp.torch;
 namespace Compress.Core.Planning;
 
 /// <summary>
-/// Times of pieces of a run on this machine, taken with random weights and inputs of the model's shapes: no weight is read, and each
+/// Times of pieces of a run on this machine, taken with made-up weights and inputs of the model's shapes: no weight is read, and each
 /// sample is small enough for all of them to take a second or two.
 /// </summary>
 /// <param name="device">Where the run computes.</param>
 internal sealed class SampleTimes(Device device)
 {
     /// <summary>Most operations of a forward sample, and most rows and columns of a method sample.</summary>
-    private const double MostOperations = 6e10;
-    private const int FewestTokens = 64, MostRows = 2048, MostColumns = 2048;
+    private const double MostOperations = 2e10;
+    private const int FewestTokens = 64, MostRows = 2048, MostColumns = 1536;
 
     /// <summary>Seconds for a token of one window length to pass a block.</summary>
     /// <param name="spec">The block.</param>
@@ -26,17 +26,20 @@ internal sealed class SampleTimes(Device device)
     /// <param name="length">Tokens of a window.</param>
     /// <param name="type">Arithmetic.</param>
     /// <param name="needs">Statistics that are gathered on the way; null for none.</param>
-    public double TokenThroughBlock(BlockSpec spec, int hiddenSize, int windows, int length, ScalarType type, Needs? needs)
+    /// <returns>Seconds without and with the statistics.</returns>
+    public (double Plain, double Observed) TokenThroughBlock(BlockSpec spec, int hiddenSize, int windows, int length, ScalarType type, Needs? needs)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var block = Block.Random(spec, hiddenSize, type, device);
+        using var block = Block.Constant(spec, hiddenSize, type, device);
         var operations = 2.0 * SiteSelection.Linears(spec).Sum(l => (double)l.Spec.InFeatures * l.Spec.OutFeatures);
         var tokens = (int)Math.Min((double)windows * length, Math.Max(FewestTokens, MostOperations / Math.Max(1, operations)));
         var (batch, time) = tokens >= length ? (tokens / length, length) : (1, tokens);
         var hidden = randn([batch, time, hiddenSize], ScalarType.Float32, device);
-        using var collector = needs is null ? null : new StatisticsCollector(needs, block.Sites, device);
-        return Seconds(() => block.Forward(hidden, collector).Dispose()) / (batch * time);
+        var plain = Seconds(() => block.Forward(hidden).Dispose()) / (batch * time);
+        if (needs is null) return (plain, plain);
+        using var collector = new StatisticsCollector(needs, block.Sites, device);
+        return (plain, Seconds(() => block.Forward(hidden, collector).Dispose()) / (batch * time));
     }
 
     /// <summary>Seconds that a method takes for a site, and the pipeline for what it does with the result.</summary>

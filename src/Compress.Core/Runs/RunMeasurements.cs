@@ -82,9 +82,10 @@ internal sealed class RunMeasurements(
         var start = Stopwatch.GetTimestamp();
         var export = ExportOf(entry.Export);
         var options = new SpeedOptions { Prompt = entry.Prompt, Generate = entry.Generate, Repetitions = entry.Repetitions };
+        var run = new RuntimeOptions { Threads = entry.Threads };
         progress.Report(new PhaseStarted("time original and result", 2 * entry.Repetitions, "repetitions"));
-        var original = SpeedBenchmark.Run(recipe.Model, entry.Threads, options, new Steps(progress, 0), cancellation);
-        var compressed = SpeedBenchmark.Run(folder.At(export), entry.Threads, options, new Steps(progress, entry.Repetitions), cancellation);
+        var original = SpeedBenchmark.Run(recipe.Model, run, options, new Steps(progress, 0), cancellation);
+        var compressed = SpeedBenchmark.Run(folder.At(export), run, options, new Steps(progress, entry.Repetitions), cancellation);
         var machine = MachineRates.Measure(compressed.Threads, TimeSpan.FromSeconds(0.5));
         var result = new SpeedComparison(export, original with { Machine = machine }, compressed with { Machine = machine });
         journal.Append(new SpeedMeasured(subject, result, Stopwatch.GetElapsedTime(start).TotalSeconds));

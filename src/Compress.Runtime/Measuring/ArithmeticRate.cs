@@ -34,6 +34,7 @@ internal static class ArithmeticRate
     /// <summary>Multiplications and additions of 8-bit integers a second.</summary>
     public static double Integers(int threads, TimeSpan time)
     {
+        if (AssembledRate.IsAvailable) return AssembledRate.Integers(threads, time);
         var best = 0.0;
         if (AvxVnni.IsSupported) best = Measure<Vector256<int>, Dot256>(threads, time / 2);
         if (Avx512BW.IsSupported) return Math.Max(best, Measure<Vector512<short>, Pairs512>(threads, time / 2));

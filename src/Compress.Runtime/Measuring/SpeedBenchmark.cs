@@ -13,21 +13,21 @@ public static class SpeedBenchmark
     private static readonly TimeSpan LeastWarmUp = TimeSpan.FromSeconds(1);
 
     /// <summary>Opens a model and times it.</summary>
-    /// <param name="path">Whatever <see cref="RuntimeModel.Open(string, int?)"/> takes.</param>
-    /// <param name="threads">Threads to use; null for all cores.</param>
+    /// <param name="path">Whatever <see cref="RuntimeModel.Open(string, RuntimeOptions)"/> takes.</param>
+    /// <param name="run">Threads and precision.</param>
     /// <param name="options">What to time.</param>
     /// <param name="progress">Takes the number of finished repetitions.</param>
     /// <param name="cancellation">Checked before each token.</param>
     /// <exception cref="Formats.ModelFileException">The model is malformed or not one that the engine runs.</exception>
     /// <exception cref="ArgumentException">The model's context is shorter than what is to be timed, or a number is not positive.</exception>
     public static SpeedResult Run(
-        string path, int? threads, SpeedOptions options, IProgress<int>? progress = null, CancellationToken cancellation = default)
+        string path, RuntimeOptions run, SpeedOptions options, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.Prompt);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.Generate);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.Repetitions);
         var start = Stopwatch.GetTimestamp();
-        using var model = RuntimeModel.Open(path, threads);
+        using var model = RuntimeModel.Open(path, run);
         var loaded = Stopwatch.GetElapsedTime(start).TotalSeconds;
         var context = Math.Max(options.Prompt, options.Generate);
         if (context > model.Spec.MaxPositions)
@@ -111,6 +111,7 @@ public static class SpeedBenchmark
         GenerateTokens = options.Generate,
         Repetitions = options.Repetitions,
         Threads = model.Threads,
+        Activations = model.QuantizesActivations ? "8 bits" : "f32",
         PromptTokensPerSecond = options.Prompt / prompt.Median,
         PromptTokensPerSecondLowest = options.Prompt / prompt.Highest,
         PromptTokensPerSecondHighest = options.Prompt / prompt.Lowest,

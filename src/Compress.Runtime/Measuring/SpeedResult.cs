@@ -15,6 +15,9 @@ public sealed record SpeedResult
     /// <summary>Threads that worked.</summary>
     public required int Threads { get; init; }
 
+    /// <summary>Precision of activations in products: <c>8 bits</c> where any quantized weight takes them so, otherwise <c>f32</c>.</summary>
+    public required string Activations { get; init; }
+
     /// <summary>Prompt tokens a second; the median.</summary>
     public required double PromptTokensPerSecond { get; init; }
 

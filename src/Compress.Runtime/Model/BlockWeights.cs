@@ -102,6 +102,9 @@ internal sealed class BlockWeights : IDisposable
     /// <summary>Bytes that decoding one token reads.</summary>
     public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.StoredBytes ?? 0);
 
+    /// <summary>True where a weight takes activations of 8 bits.</summary>
+    public bool QuantizesActivations => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Any(l => l?.Panels is not null);
+
     /// <summary>Lays all weights out in panels, one behind the other in the order in which they are read.</summary>
     public void Pack(Pages pages, Threading.WorkerPool pool)
     {

@@ -41,6 +41,9 @@ public sealed class RuntimeModel : IDisposable
     /// <summary>Threads that work on a step, the caller's included.</summary>
     public int Threads => Pool.Count;
 
+    /// <summary>True where activations are rounded to 8 bits in products with at least one of the weights.</summary>
+    public bool QuantizesActivations => Head.Panels is not null || Blocks.Any(b => b.QuantizesActivations);
+
     /// <summary>Bytes of weights that decoding one token reads: every block and the head.</summary>
     public long WeightBytes => Blocks.Sum(b => b.StoredBytes) + Head.StoredBytes;
 
