@@ -62,7 +62,7 @@ public unsafe class PanelTests
         fixed (float* xs = x, ys = y)
         {
             using var pages = new Pages();
-            var matrix = PanelMatrix.Pack(GgufPanel.For(type)!, rows, Columns, w, (nint)type.RowBytes(Columns), pages, pool);
+            var matrix = PanelMatrix.Pack(new GgufSource(GgufPanel.For(type)!, rows, Columns, w, (nint)type.RowBytes(Columns)), pages, pool);
             input.Begin(tokens, Columns);
             for (var tile = 0; tile < input.Tiles; tile++) input.Quantize(xs, Columns, tile);
             matrix.Multiply(input, 0, matrix.Panels, ys, rows, null, scratch.Floats);

@@ -20,7 +20,8 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     private readonly int workers;
     private int count;
     private int parts;
-    private int panelColumns;
+    private int first;
+    private int last;
     private float* x;
     private int xStride;
     private int tokens;
@@ -41,7 +42,7 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     public void Begin(float* input, int stride, int tokenCount)
     {
         x = input;
-        (xStride, tokens, count, parts, panelColumns) = (stride, tokenCount, 0, 0, 0);
+        (xStride, tokens, count) = (stride, tokenCount, 0);
     }
 
     /// <summary>Adds a weight whose outputs go to <c>y [tokens, stride]</c>.</summary>
@@ -49,33 +50,43 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     {
         var rows = RowsOfPart;
         if (linear.Panels is { } panels)
-        {
-            panelColumns = panels.Columns;
             rows = CodePlanes.Rows * (tokens == 1 ? (int)Math.Clamp(panels.Panels / (4 * workers), 1, Math.Max(1, BytesOfPart / panels.PanelBytes)) : 1);
-        }
-        outputs[count++] = (linear, (nint)y, stride, parts, rows);
-        parts += (linear.Weight.Rows + rows - 1) / rows;
+        outputs[count++] = (linear, (nint)y, stride, 0, rows);
     }
 
+    /// <summary>Multiplies; weights that take the input in the same order run as one piece of work.</summary>
     public void Run(WorkerPool pool)
     {
-        if (panelColumns > 0)
+        for (last = 0; last < count;)
         {
-            quantized.Begin(tokens, panelColumns);
-            quantization.Run(pool, x, xStride);
+            (first, parts) = (last, 0);
+            var order = outputs[first].Linear.Panels?.InputOrder;
+            var columns = 0;
+            for (; last < count && Same(order, outputs[last].Linear.Panels?.InputOrder); last++)
+            {
+                ref var output = ref outputs[last];
+                output.FirstPart = parts;
+                parts += (output.Linear.Weight.Rows + output.PartRows - 1) / output.PartRows;
+                columns = Math.Max(columns, output.Linear.Panels?.Columns ?? 0);
+            }
+            if (columns > 0)
+            {
+                quantized.Begin(tokens, columns);
+                quantization.Run(pool, x, xStride, order);
+            }
+            pool.Run(this, parts);
         }
-        pool.Run(this, parts);
     }
 
     public void Run(int part, int worker)
     {
-        var which = count - 1;
+        var which = last - 1;
         while (outputs[which].FirstPart > part) which--;
-        var (linear, address, stride, first, rows) = outputs[which];
+        var (linear, address, stride, firstPart, rows) = outputs[which];
         var weight = linear.Weight;
         var y = (float*)address;
         var space = scratch.Floats + (nint)worker * scratchFloats;
-        int from = (part - first) * rows, to = Math.Min(from + rows, weight.Rows);
+        int from = (part - firstPart) * rows, to = Math.Min(from + rows, weight.Rows);
         if (linear.Panels is { } panels)
         {
             panels.Multiply(quantized, from / CodePlanes.Rows, (to + CodePlanes.Rows - 1) / CodePlanes.Rows, y, stride, linear.Bias, space);
@@ -96,18 +107,21 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
         quantized.Dispose();
     }
 
+    private static bool Same(int[]? a, int[]? b) => ReferenceEquals(a, b) || a is not null && b is not null && a.AsSpan().SequenceEqual(b);
+
     private sealed class Quantization(QuantizedInput input) : IParallelWork
     {
         private float* x;
         private nint stride;
+        private int[]? order;
 
-        public void Run(WorkerPool pool, float* from, nint rowStride)
+        public void Run(WorkerPool pool, float* from, nint rowStride, int[]? inputOrder)
         {
             x = from;
-            stride = rowStride;
+            (stride, order) = (rowStride, inputOrder);
             pool.Run(this, input.Tiles);
         }
 
-        public void Run(int part, int worker) => input.Quantize(x, stride, part);
+        public void Run(int part, int worker) => input.Quantize(x, stride, part, order);
     }
 }

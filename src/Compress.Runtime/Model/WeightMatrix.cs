@@ -78,7 +78,7 @@ internal sealed unsafe class WeightMatrix : IDisposable
     public PanelMatrix? Pack(Pages pages, WorkerPool pool)
     {
         if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
-        var packed = PanelMatrix.Pack(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns), pages, pool);
+        var packed = PanelMatrix.Pack(new GgufSource(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns)), pages, pool);
         if (owned is null) Pages.Forget(data, Rows * Type.RowBytes(PaddedColumns));
         return packed;
     }

@@ -4,6 +4,23 @@ using Compress.Formats.Gguf;
 
 namespace Compress.Runtime.Kernels.Panels;
 
+/// <summary>Rows of a GGUF tensor.</summary>
+/// <param name="format">The format of the stored type.</param>
+/// <param name="rows">Rows.</param>
+/// <param name="columns">Columns, whole blocks of the type.</param>
+/// <param name="stored">First row as stored.</param>
+/// <param name="rowBytes">Bytes of a stored row.</param>
+internal sealed unsafe class GgufSource(GgufPanel format, int rows, int columns, byte* stored, nint rowBytes) : PanelSource(format, rows, columns)
+{
+    private readonly byte* start = stored;
+
+    public override void Fill(int panel, byte* to, byte* codes)
+    {
+        var first = panel * CodePlanes.Rows;
+        format.Pack(start + first * rowBytes, rowBytes, Math.Min(CodePlanes.Rows, Rows - first), Columns, to, codes);
+    }
+}
+
 /// <summary>A GGUF block type as panels.</summary>
 /// <param name="type">The stored type.</param>
 /// <param name="bits">Bits of a code.</param>
@@ -52,7 +69,7 @@ internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : 
         for (var first = 0; first < blocks; first += ChunkBlocks)
         {
             var inChunk = Math.Min(ChunkBlocks, blocks - first);
-            new Span<byte>(panel, ScaleBytes(inChunk)).Clear();
+            new Span<byte>(panel, ScaleBytes(first, inChunk)).Clear();
             for (var r = 0; r < count; r++)
             {
                 var row = rows + r * rowBytes + first / storedBlocks * StoredBytes;
@@ -62,7 +79,7 @@ internal abstract unsafe class GgufPanel(GgmlType type, int bits, int groups) : 
                     PackScales(row, panel, b, r);
                 }
             }
-            panel += ScaleBytes(inChunk);
+            panel += ScaleBytes(first, inChunk);
             for (var b = 0; b < inChunk; b++, panel += CodePlanes.BlockBytes(Bits))
                 CodePlanes.Pack(codes + (first + b) * CodePlanes.BlockColumns, columns, Bits, panel);
         }

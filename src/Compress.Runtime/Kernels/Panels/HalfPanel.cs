@@ -21,10 +21,10 @@ internal sealed unsafe class HalfPanel(GgmlType type, int bits, int? middle) : G
 
     private int Stride => middle is null ? 64 : 32;
 
-    public override int ScaleBytes(int blocks) => Stride * blocks;
+    public override int ScaleBytes(int first, int count) => Stride * count;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void DecodeScales(byte* area, int count, float* scales, float* offsets)
+    public override void DecodeScales(byte* area, int first, int count, float* scales, float* offsets)
     {
         var from = (ushort*)area;
         var shift = Vector512.Create((float)-(middle ?? 0));

@@ -20,10 +20,10 @@ internal abstract unsafe class KQuantPanel(GgmlType type, int bits, int groups, 
     /// <summary>Bytes before the packed group scales.</summary>
     protected int HalfBytes { get; } = 32 * halves;
 
-    public override int ScaleBytes(int blocks) => blocks / SuperBlocks * superBytes;
+    public override int ScaleBytes(int first, int count) => count / SuperBlocks * superBytes;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void DecodeScales(byte* area, int count, float* scales, float* offsets)
+    public override void DecodeScales(byte* area, int first, int count, float* scales, float* offsets)
     {
         for (var b = 0; b < count; b += SuperBlocks, area += superBytes)
         {

@@ -26,16 +26,25 @@ internal abstract unsafe class PanelFormat(int bits, int groups)
     /// <summary>The code that stands for 0 in <see cref="PanelScaling.HalfAroundMiddle"/>.</summary>
     public virtual int Middle => 0;
 
-    /// <summary>Bytes of the scales of <paramref name="blocks"/> blocks; linear in them.</summary>
-    public abstract int ScaleBytes(int blocks);
+    /// <summary>Bytes of a chunk's scales.</summary>
+    /// <param name="first">First block of the chunk in its row.</param>
+    /// <param name="count">Blocks of the chunk.</param>
+    public abstract int ScaleBytes(int first, int count);
 
     /// <summary>Decodes a chunk's scales: weight = code · scale + offset.</summary>
     /// <param name="area">The chunk's scales.</param>
-    /// <param name="count">Its blocks.</param>
+    /// <param name="first">First block of the chunk in its row.</param>
+    /// <param name="count">Blocks of the chunk.</param>
     /// <param name="scales">Receives <c>[count · groups, 16]</c>.</param>
     /// <param name="offsets">Likewise.</param>
-    public abstract void DecodeScales(byte* area, int count, float* scales, float* offsets);
+    public abstract void DecodeScales(byte* area, int first, int count, float* scales, float* offsets);
 
     /// <summary>Bytes of a panel.</summary>
-    public nint PanelBytes(int blocks) => (nint)blocks * CodePlanes.BlockBytes(Bits) + ScaleBytes(blocks);
+    /// <param name="blocks">Blocks of a row.</param>
+    public nint PanelBytes(int blocks)
+    {
+        var bytes = (nint)blocks * CodePlanes.BlockBytes(Bits);
+        for (var first = 0; first < blocks; first += ChunkBlocks) bytes += ScaleBytes(first, Math.Min(ChunkBlocks, blocks - first));
+        return bytes;
+    }
 }

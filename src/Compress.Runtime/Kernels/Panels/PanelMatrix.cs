@@ -34,6 +34,9 @@ internal sealed unsafe class PanelMatrix
 
     public int Panels { get; }
 
+    /// <summary>Which input each column takes (activation order), −1 for none; null for the natural order.</summary>
+    public int[]? InputOrder { get; private init; }
+
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public long Bytes => (long)Panels * panelBytes;
 
@@ -43,18 +46,14 @@ internal sealed unsafe class PanelMatrix
     /// <summary>Floats of scratch that <see cref="Multiply"/> needs, for the widest matrix of <paramref name="columns"/> columns.</summary>
     public static int ScratchFloats(int columns) => 16 * QuantizedInput.Tile + columns / 16 * 32 + CodePlanes.Rows * columns / 4;
 
-    /// <summary>Packs rows of a GGUF tensor.</summary>
-    /// <param name="format">The format of the stored type.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns, whole blocks of the type.</param>
-    /// <param name="stored">First row as stored.</param>
-    /// <param name="rowBytes">Bytes of a stored row.</param>
+    /// <summary>Lays a weight out.</summary>
+    /// <param name="source">The weight.</param>
     /// <param name="pages">Gives the memory; outlives the matrix.</param>
     /// <param name="pool">Threads to share the work.</param>
-    public static PanelMatrix Pack(GgufPanel format, int rows, int columns, byte* stored, nint rowBytes, Pages pages, Threading.WorkerPool pool)
+    public static PanelMatrix Pack(PanelSource source, Pages pages, Threading.WorkerPool pool)
     {
-        var matrix = new PanelMatrix(format, rows, columns, pages);
-        pool.Run(new Packing(matrix, format, stored, rowBytes), matrix.Panels);
+        var matrix = new PanelMatrix(source.Format, source.Rows, source.Columns, pages) { InputOrder = source.InputOrder };
+        pool.Run(new Packing(matrix, source), matrix.Panels);
         return matrix;
     }
 
@@ -88,11 +87,11 @@ internal sealed unsafe class PanelMatrix
             for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
             {
                 var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
-                var scaleBytes = Format.ScaleBytes(count);
+                var scaleBytes = Format.ScaleBytes(b, count);
                 call.Codes = chunk + scaleBytes;
                 // The kernel reads ahead of the codes; what lies ahead of the scales is left to do here.
                 for (nint ahead = 0; ahead < scaleBytes; ahead += 64) Prefetch(chunk + ReadAhead + ahead);
-                if (scaling == PanelScaling.Decoded) Format.DecodeScales(chunk, count, scales, offsets);
+                if (scaling == PanelScaling.Decoded) Format.DecodeScales(chunk, b, count, scales, offsets);
                 else call.Scales = (float*)chunk;
                 call.Blocks = count;
                 x.Describe(ref call, 0, b, Format.Groups);
@@ -123,8 +122,8 @@ internal sealed unsafe class PanelMatrix
             for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
             {
                 var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
-                var codes = chunk + Format.ScaleBytes(count);
-                Format.DecodeScales(chunk, count, scales + b * Format.Groups * 16, offsets + b * Format.Groups * 16);
+                var codes = chunk + Format.ScaleBytes(b, count);
+                Format.DecodeScales(chunk, b, count, scales + b * Format.Groups * 16, offsets + b * Format.Groups * 16);
                 CodePlanes.Unpack(codes, Format.Bits, count, unpacked + (nint)b * CodePlanes.UnpackedBytes);
                 chunk = codes + (nint)count * blockBytes;
             }
@@ -165,7 +164,7 @@ internal sealed unsafe class PanelMatrix
         }
     }
 
-    private sealed class Packing(PanelMatrix matrix, GgufPanel format, byte* stored, nint rowBytes) : Threading.IParallelWork
+    private sealed class Packing(PanelMatrix matrix, PanelSource source) : Threading.IParallelWork
     {
         [ThreadStatic]
         private static byte[]? codes;
@@ -173,11 +172,7 @@ internal sealed unsafe class PanelMatrix
         public void Run(int part, int worker)
         {
             if (codes is null || codes.Length < CodePlanes.Rows * matrix.Columns) codes = new byte[CodePlanes.Rows * matrix.Columns];
-            var first = part * CodePlanes.Rows;
-            fixed (byte* scratch = codes)
-            {
-                format.Pack(stored + first * rowBytes, rowBytes, Math.Min(CodePlanes.Rows, matrix.Rows - first), matrix.Columns, matrix.Panel(part), scratch);
-            }
+            fixed (byte* scratch = codes) source.Fill(part, matrix.Panel(part), scratch);
         }
     }
 }

@@ -60,9 +60,11 @@ internal sealed unsafe class QuantizedInput : IDisposable
     /// <param name="x">Activations <c>[tokens, stride]</c>, finite, zero beyond the weight's columns.</param>
     /// <param name="stride">Floats from token to token.</param>
     /// <param name="tile">Which tile.</param>
+    /// <param name="order">Which activation each column takes, −1 for none; null for the natural order.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Quantize(float* x, nint stride, int tile)
+    public void Quantize(float* x, nint stride, int tile, int[]? order = null)
     {
+        var ordered = stackalloc float[CodePlanes.BlockColumns];
         PanelCall whole = default, halves = default;
         Describe(ref whole, tile, 0, 1);
         Describe(ref halves, tile, 0, 2);
@@ -72,7 +74,13 @@ internal sealed unsafe class QuantizedInput : IDisposable
             var from = x + (tile * Tile + t) * stride;
             for (var b = 0; b < Columns / 32; b++)
             {
-                Vector512<float> low = Vector512.Load(from + 32 * b), high = Vector512.Load(from + 32 * b + 16);
+                var block = from + 32 * b;
+                if (order is not null)
+                {
+                    for (var c = 0; c < 32; c++) ordered[c] = order[32 * b + c] is >= 0 and var input ? from[input] : 0;
+                    block = ordered;
+                }
+                Vector512<float> low = Vector512.Load(block), high = Vector512.Load(block + 16);
                 var largest = Largest(Vector512.Max(Vector512.Abs(low), Vector512.Abs(high)));
                 var step = largest / 127;
                 var inverse = Vector512.Create(largest == 0 ? 0 : 127 / largest);

@@ -1,0 +1,99 @@
+using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
+using Compress.Runtime.Kernels.Panels;
+using Compress.Runtime.Model;
+using Compress.Runtime.Threading;
+
+namespace Compress.Runtime.Tests;
+
+/// <summary>Group-quantized weights in panels against their exact decode, over the same rounded activations.</summary>
+public unsafe class GroupPanelTests
+{
+    public static TheoryData<int, int, int, bool, ElementType, bool, int, int> Cases()
+    {
+        var cases = new TheoryData<int, int, int, bool, ElementType, bool, int, int>();
+        foreach (var bits in new[] { 2, 3, 4, 5, 6, 8 })
+        {
+            cases.Add(bits, 128, 1280, true, ElementType.F16, false, 37, 1);
+            cases.Add(bits, 128, 1280, false, ElementType.BF16, false, 37, 7);
+            cases.Add(bits, 64, 200, false, ElementType.F32, false, 5, 1);
+            cases.Add(bits, 16, 96, false, ElementType.F16, false, 16, 13);
+            cases.Add(bits, 1100, 1100, false, ElementType.F16, false, 3, 2);
+            cases.Add(bits, 96, 2080, true, ElementType.F16, false, 17, 1);
+            cases.Add(bits, 128, 640, false, ElementType.F16, true, 20, 1);
+            cases.Add(bits, 64, 224, true, ElementType.F32, true, 20, 12);
+        }
+        return cases;
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Products_equal_sums_over_the_exact_decode(
+        int bits, int groupSize, int columns, bool symmetric, ElementType scaleType, bool activationOrder, int rows, int tokens)
+    {
+        var random = new Random(bits + columns);
+        var weight = RandomGroups(random, bits, groupSize, columns, symmetric, scaleType, activationOrder, rows);
+        var source = GroupSource.For(weight)!;
+        var padded = source.Columns;
+        var x = new float[tokens * padded];
+        for (var t = 0; t < tokens; t++)
+        {
+            for (var c = 0; c < columns; c++) x[t * padded + c] = (float)(random.NextDouble() - 0.5);
+        }
+        var y = new float[tokens * rows];
+        using var pool = new WorkerPool(2);
+        using var pages = new Pages();
+        using var input = new QuantizedInput(tokens, padded);
+        using var scratch = new Scratch(PanelMatrix.ScratchFloats(padded));
+        var matrix = PanelMatrix.Pack(source, pages, pool);
+        fixed (float* xs = x, ys = y)
+        {
+            input.Begin(tokens, padded);
+            for (var tile = 0; tile < input.Tiles; tile++) input.Quantize(xs, padded, tile, matrix.InputOrder);
+            matrix.Multiply(input, 0, matrix.Panels, ys, rows, null, scratch.Floats);
+        }
+        var decoded = new float[columns];
+        for (var r = 0; r < rows; r++)
+        {
+            weight.DecodeRow(r, decoded);
+            for (var t = 0; t < tokens; t++)
+            {
+                // Rounding to 8 bits moves an activation by 1/254 of its block's largest, which is at most 0.5.
+                double sum = 0, bound = 0;
+                for (var c = 0; c < columns; c++)
+                {
+                    sum += (double)decoded[c] * x[t * padded + c];
+                    bound += Math.Abs(decoded[c]) * 0.5 / 254;
+                }
+                Assert.InRange(y[t * rows + r], sum - bound * 1.01 - 1e-6, sum + bound * 1.01 + 1e-6);
+                // The worst case is never met: errors are independent.
+                Assert.InRange(y[t * rows + r], sum - bound * 6 / Math.Sqrt(columns) - 1e-6, sum + bound * 6 / Math.Sqrt(columns) + 1e-6);
+            }
+        }
+    }
+
+    private static GroupQuantizedWeight RandomGroups(
+        Random random, int bits, int groupSize, int columns, bool symmetric, ElementType scaleType, bool activationOrder, int rows)
+    {
+        var groups = (columns + groupSize - 1) / groupSize;
+        int[]? index = null;
+        if (activationOrder)
+        {
+            index = [.. Enumerable.Range(0, columns).Select(c => c / groupSize)];
+            random.Shuffle(index);
+        }
+        return new GroupQuantizedWeight
+        {
+            Rows = rows,
+            Columns = columns,
+            Bits = bits,
+            GroupSize = groupSize,
+            Symmetric = symmetric,
+            ScaleType = scaleType,
+            Codes = [.. Enumerable.Range(0, rows * columns).Select(_ => (byte)random.Next(1 << bits))],
+            Scales = [.. Enumerable.Range(0, rows * groups).Select(_ => random.Next(1, 100) / 1024f)],
+            Zeros = [.. Enumerable.Range(0, rows * groups).Select(_ => symmetric ? 1 << (bits - 1) : random.Next(1 << bits))],
+            GroupIndex = index,
+        };
+    }
+}
