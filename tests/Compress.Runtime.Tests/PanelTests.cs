@@ -57,7 +57,7 @@ public unsafe class PanelTests
         using var pool = new WorkerPool(2);
         using var input = new QuantizedInput(tokens, Columns);
         var y = new float[tokens * rows];
-        using var scratch = new Scratch(PanelMatrix.ScratchFloats(Columns));
+        using var scratch = new Scratch(PackedMatrix.ScratchFloats(Columns));
         fixed (byte* w = bytes)
         fixed (float* xs = x, ys = y)
         {

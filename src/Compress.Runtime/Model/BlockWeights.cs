@@ -11,7 +11,7 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
     public float[]? Bias { get; } = bias;
 
     /// <summary>The weight as products with 8-bit activations read it; null where activations stay floats.</summary>
-    public Kernels.Panels.PanelMatrix? Panels { get; private set; }
+    public Kernels.Panels.PackedMatrix? Panels { get; private set; }
 
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;

@@ -32,7 +32,7 @@ internal sealed unsafe class ProductWork : IParallelWork, IDisposable
     public ProductWork(int workers, int widest, int batch)
     {
         this.workers = workers;
-        scratchFloats = Math.Max(4 * widest, (PanelMatrix.ScratchFloats(widest) + 15) / 16 * 16);
+        scratchFloats = Math.Max(4 * widest, (PackedMatrix.ScratchFloats(widest) + 15) / 16 * 16);
         scratch = new Scratch((long)workers * scratchFloats);
         quantized = new QuantizedInput(batch, widest);
         quantization = new Quantization(quantized);

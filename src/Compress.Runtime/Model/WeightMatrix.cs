@@ -75,7 +75,7 @@ internal sealed unsafe class WeightMatrix : IDisposable
     }
 
     /// <summary>The weight laid out for products with 8-bit activations; null where it is not quantized.</summary>
-    public PanelMatrix? Pack(Pages pages, WorkerPool pool)
+    public PackedMatrix? Pack(Pages pages, WorkerPool pool)
     {
         if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
         var packed = PanelMatrix.Pack(new GgufSource(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns)), pages, pool);

@@ -109,13 +109,19 @@ internal sealed unsafe class GroupSource : PanelSource
         for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
         {
             var inChunk = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
-            var size = format.ScaleBytes(b, inChunk);
-            new Span<byte>(to, size).Clear();
-            for (var r = 0; r < count; r++) PlaceScales(to, first + r, r, b, inChunk);
-            to += size;
+            FillScales(panel, b, inChunk, to);
+            to += format.ScaleBytes(b, inChunk);
             for (var i = b; i < b + inChunk; i++, to += CodePlanes.BlockBytes(format.Bits))
                 CodePlanes.Pack(codes + i * CodePlanes.BlockColumns, Columns, format.Bits, to);
         }
+    }
+
+    /// <summary>Writes the scales of a panel's chunk.</summary>
+    public void FillScales(int panel, int block, int blocks, byte* area)
+    {
+        int first = panel * CodePlanes.Rows, count = Math.Min(CodePlanes.Rows, Rows - first);
+        new Span<byte>(area, format.ScaleBytes(block, blocks)).Clear();
+        for (var r = 0; r < count; r++) PlaceScales(area, first + r, r, block, blocks);
     }
 
     private static bool GroupsAreWhole(int[] index, GroupQuantizedWeight weight)

@@ -6,7 +6,7 @@ using Compress.Runtime.Model;
 namespace Compress.Runtime.Kernels.Panels;
 
 /// <summary>An encoded weight <c>[rows, columns]</c> in panels, and its products with 8-bit activations.</summary>
-internal sealed unsafe class PanelMatrix
+internal sealed unsafe class PanelMatrix : PackedMatrix
 {
     /// <summary>Bytes that vector products read ahead: what arrives while a prefetch is under way.</summary>
     public const int ReadAhead = 8192;
@@ -14,37 +14,18 @@ internal sealed unsafe class PanelMatrix
     private readonly byte* start;
     private readonly nint panelBytes;
     private readonly int blockBytes;
-    private readonly int blocks;
 
-    private PanelMatrix(PanelFormat format, int rows, int columns, Pages pages)
+    private PanelMatrix(PanelSource source, Pages pages) : base(source.Rows, source.Columns)
     {
-        (Format, Rows, Columns, blocks) = (format, rows, columns, columns / CodePlanes.BlockColumns);
-        blockBytes = CodePlanes.BlockBytes(format.Bits);
-        panelBytes = (format.PanelBytes(blocks) + 63) / 64 * 64;
-        Panels = (rows + CodePlanes.Rows - 1) / CodePlanes.Rows;
+        (Format, InputOrder) = (source.Format, source.InputOrder);
+        blockBytes = CodePlanes.BlockBytes(Format.Bits);
+        panelBytes = (Format.PanelBytes(Blocks) + 63) / 64 * 64;
         start = pages.Take(Panels * panelBytes);
     }
 
     public PanelFormat Format { get; }
 
-    public int Rows { get; }
-
-    /// <summary>Columns, a multiple of 32.</summary>
-    public int Columns { get; }
-
-    public int Panels { get; }
-
-    /// <summary>Which input each column takes (activation order), −1 for none; null for the natural order.</summary>
-    public int[]? InputOrder { get; private init; }
-
-    /// <summary>Bytes that one pass over the weight reads.</summary>
-    public long Bytes => (long)Panels * panelBytes;
-
-    /// <summary>Bytes of one panel.</summary>
-    public nint PanelBytes => panelBytes;
-
-    /// <summary>Floats of scratch that <see cref="Multiply"/> needs, for the widest matrix of <paramref name="columns"/> columns.</summary>
-    public static int ScratchFloats(int columns) => 16 * QuantizedInput.Tile + columns / 16 * 32 + CodePlanes.Rows * columns / 4;
+    public override long Bytes => (long)Panels * panelBytes;
 
     /// <summary>Lays a weight out.</summary>
     /// <param name="source">The weight.</param>
@@ -52,20 +33,12 @@ internal sealed unsafe class PanelMatrix
     /// <param name="pool">Threads to share the work.</param>
     public static PanelMatrix Pack(PanelSource source, Pages pages, Threading.WorkerPool pool)
     {
-        var matrix = new PanelMatrix(source.Format, source.Rows, source.Columns, pages) { InputOrder = source.InputOrder };
+        var matrix = new PanelMatrix(source, pages);
         pool.Run(new Packing(matrix, source), matrix.Panels);
         return matrix;
     }
 
-    /// <summary><c>Y[t,r] = Σ_c W[r,c] X[t,c] + bias[r]</c> for a range of panels.</summary>
-    /// <param name="x">The activations.</param>
-    /// <param name="from">First panel.</param>
-    /// <param name="to">One past the last panel.</param>
-    /// <param name="y">Outputs <c>[tokens, stride]</c>.</param>
-    /// <param name="stride">Floats from one token's outputs to the next.</param>
-    /// <param name="bias">Bias, or null.</param>
-    /// <param name="scratch">As many floats as <see cref="ScratchFloats"/> says, aligned to 64 bytes.</param>
-    public void Multiply(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
+    public override void Multiply(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
     {
         if (x.Tokens <= PanelKernels.PackedTokens) MultiplyFew(x, from, to, y, stride, bias, scratch);
         else MultiplyMany(x, from, to, y, stride, bias, scratch);
@@ -84,9 +57,9 @@ internal sealed unsafe class PanelMatrix
         {
             var chunk = Panel(p);
             new Span<float>(sums, 16 * x.Tokens).Clear();
-            for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
+            for (var b = 0; b < Blocks; b += PanelFormat.ChunkBlocks)
             {
-                var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
+                var count = Math.Min(PanelFormat.ChunkBlocks, Blocks - b);
                 var scaleBytes = Format.ScaleBytes(b, count);
                 call.Codes = chunk + scaleBytes;
                 // The kernel reads ahead of the codes; what lies ahead of the scales is left to do here.
@@ -112,46 +85,23 @@ internal sealed unsafe class PanelMatrix
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyMany(QuantizedInput x, int from, int to, float* y, nint stride, float[]? bias, float* scratch)
     {
-        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + blocks * Format.Groups * 16;
-        var unpacked = (byte*)(offsets + blocks * Format.Groups * 16);
-        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Blocks = blocks, Codes = unpacked };
+        float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + Blocks * Format.Groups * 16;
+        var unpacked = (byte*)(offsets + Blocks * Format.Groups * 16);
+        var call = new PanelCall { Scales = scales, Offsets = offsets, Y = sums, Blocks = Blocks, Codes = unpacked };
         for (var p = from; p < to; p++)
         {
             var panel = Panel(p);
             var chunk = Panel(p);
-            for (var b = 0; b < blocks; b += PanelFormat.ChunkBlocks)
+            for (var b = 0; b < Blocks; b += PanelFormat.ChunkBlocks)
             {
-                var count = Math.Min(PanelFormat.ChunkBlocks, blocks - b);
+                var count = Math.Min(PanelFormat.ChunkBlocks, Blocks - b);
                 var codes = chunk + Format.ScaleBytes(b, count);
                 Format.DecodeScales(chunk, b, count, scales + b * Format.Groups * 16, offsets + b * Format.Groups * 16);
                 CodePlanes.Unpack(codes, Format.Bits, count, unpacked + (nint)b * CodePlanes.UnpackedBytes);
                 chunk = codes + (nint)count * blockBytes;
             }
-            if (Format.Levels != null) LookUp(unpacked, blocks * CodePlanes.UnpackedBytes, Format.Levels);
-            for (var tile = 0; tile < x.Tiles; tile++)
-            {
-                var width = x.Width(tile);
-                new Span<float>(sums, 16 * width).Clear();
-                x.Describe(ref call, tile, 0, Format.Groups);
-                PanelKernels.Run(new PanelShape(8, Format.Groups, width), &call);
-                Store(p, tile * QuantizedInput.Tile, width, sums, y, stride, bias);
-            }
-        }
-    }
-
-    private void Store(int panel, int token, int tokens, float* sums, float* y, nint stride, float[]? bias)
-    {
-        var first = panel * CodePlanes.Rows;
-        var rows = Math.Min(CodePlanes.Rows, Rows - first);
-        for (var t = 0; t < tokens; t++)
-        {
-            var to = y + (token + t) * stride + first;
-            if (rows == CodePlanes.Rows && bias is null)
-            {
-                Vector512.Load(sums + 16 * t).Store(to);
-                continue;
-            }
-            for (var r = 0; r < rows; r++) to[r] = sums[16 * t + r] + (bias is null ? 0 : bias[first + r]);
+            if (Format.Levels != null) LookUp(unpacked, Blocks * CodePlanes.UnpackedBytes, Format.Levels);
+            MultiplyUnpacked(ref call, Format.Groups, p, x, y, stride, bias);
         }
     }
 
