@@ -51,6 +51,7 @@ internal static class CommandLine
         PlanCommand.Create(host),
         TrainCommand.Create(host),
         EvaluateCommand.Create(host),
+        CheckCommand.Create(host),
         InspectCommand.Create(host),
         GenerateCommand.Create(host),
         BenchmarkCommand.Create(host),

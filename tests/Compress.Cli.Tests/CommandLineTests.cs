@@ -3,7 +3,7 @@ namespace Compress.Cli.Tests;
 public sealed class CommandLineTests
 {
     public static TheoryData<string> Commands =>
-        ["run", "plan", "train", "evaluate", "inspect", "generate", "benchmark", "convert", "synthesize", "methods", "schema", "doctor"];
+        ["run", "plan", "train", "evaluate", "check", "inspect", "generate", "benchmark", "convert", "synthesize", "methods", "schema", "doctor"];
 
     [Fact]
     public async Task Help_lists_every_command_and_the_exit_codes()

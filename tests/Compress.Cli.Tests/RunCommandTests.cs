@@ -88,6 +88,32 @@ public sealed class RunCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_gate_passes_what_it_was_made_of_and_fails_what_was_damaged()
+    {
+        var (run, baseline, junit) = (tiny.At("run"), tiny.At("baseline.json"), tiny.At("junit.xml"));
+        Assert.Equal(0, (await Cli.RunAsync("run", Recipe(), "--output", run)).Code);
+        Assert.Equal(0, (await Cli.RunAsync("check", run, "--baseline", baseline, "--update")).Code);
+        var same = await Cli.RunAsync("check", run, "--baseline", baseline, "--junit", junit, "--json");
+        Assert.True(same.Code == 0, same.Error + same.Output);
+        Assert.Contains("failures=\"0\"", File.ReadAllText(junit));
+        var damaged = tiny.At("damaged");
+        Assert.Equal(0, (await Cli.RunAsync("run", Recipe(), "--output", damaged, "--set", "stages.0.prune.pattern=1:4")).Code);
+        var worse = await Cli.RunAsync("check", damaged, "--baseline", baseline);
+        Assert.Equal(ExitCode.GateFailed, worse.Code);
+        Assert.Contains("KL divergence was", worse.Output);
+        var lines = worse.Output.Split('\n');
+        Assert.DoesNotContain("stage", lines[0]);
+        Assert.Contains(lines, l => l.StartsWith("worse: stage 1, model.layers.", StringComparison.Ordinal));
+
+        string[] model = ["check", tiny.Model, "--baseline", tiny.At("model.json")];
+        Assert.Contains("--text FILE", (await Cli.RunAsync(model)).Error);
+        string[] text = ["--text", tiny.Text, "--max-windows", "2"];
+        Assert.Equal(ExitCode.RecipeWrong, (await Cli.RunAsync([.. model, .. text])).Code);
+        Assert.Equal(0, (await Cli.RunAsync([.. model, .. text, "--update"])).Code);
+        Assert.Equal(0, (await Cli.RunAsync([.. model, .. text])).Code);
+    }
+
+    [Fact]
     public async Task A_benchmark_has_the_promised_keys()
     {
         var result = await Cli.RunAsync("benchmark", tiny.Model, "--prompt", "16", "--generate", "4", "--repetitions", "1", "--threads", "1", "--json");

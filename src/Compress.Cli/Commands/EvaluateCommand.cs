@@ -2,8 +2,6 @@ using System.CommandLine;
 using Compress.Cli.Terminal;
 using Compress.Core.Evaluation;
 using Compress.Core.Recipes;
-using Compress.Formats.Checkpoints;
-using Compress.Formats.Datasets;
 using Compress.Runtime.Model;
 
 namespace Compress.Cli.Commands;
@@ -49,52 +47,29 @@ internal static class EvaluateCommand
             "evaluate runs/quickstart/model --text data/heldout.txt --against models/embedded --json",
             "evaluate runs/quickstart/model-packed --text data/heldout.txt --engine runtime")
         { model, text, window, windows, protocol, against, engine, threads, activations };
-        host.Attach(command, (parsed, session) => EvaluateAsync(session, new Request(
-            parsed.GetValue(model)!, parsed.GetValue(against), parsed.GetValue(text)!, parsed.GetValue(protocol)!,
-            parsed.GetValue(engine),
-            new RuntimeOptions { Threads = parsed.GetValue(threads), Activations = parsed.GetValue(activations) },
-            new EvaluationOptions { Window = parsed.GetValue(window), MaxWindows = parsed.GetValue(windows) })));
+        host.Attach(command, (parsed, session) => EvaluateAsync(session, parsed.GetValue(protocol)!, found => new ModelEvaluation
+        {
+            Model = parsed.GetValue(model)!,
+            Against = parsed.GetValue(against),
+            Text = parsed.GetValue(text)!,
+            Protocol = found,
+            Engine = parsed.GetValue(engine),
+            Run = new RuntimeOptions { Threads = parsed.GetValue(threads), Activations = parsed.GetValue(activations) },
+            Options = new EvaluationOptions { Window = parsed.GetValue(window), MaxWindows = parsed.GetValue(windows) },
+        }));
         return command;
     }
 
-    /// <summary>What was asked for.</summary>
-    private sealed record Request(
-        string Model, string? Against, string Text, string Protocol, EvaluationEngine? Engine, RuntimeOptions Run, EvaluationOptions Options);
-
-    private static async Task<int> EvaluateAsync(CommandSession session, Request request)
+    private static async Task<int> EvaluateAsync(CommandSession session, string protocol, Func<EvaluationProtocol, ModelEvaluation> request)
     {
-        if (EvaluationProtocol.All.FirstOrDefault(p => p.Name == request.Protocol) is not { } protocol)
+        if (EvaluationProtocol.All.FirstOrDefault(p => p.Name == protocol) is not { } found)
         {
             var names = EvaluationProtocol.All.Select(p => p.Name).ToList();
-            return session.Fail(ExitCode.RecipeWrong,
-                $"unknown protocol '{request.Protocol}'. {NearestName.Suggestion(request.Protocol, names, "protocols")}");
+            return session.Fail(ExitCode.RecipeWrong, $"unknown protocol '{protocol}'. {NearestName.Suggestion(protocol, names, "protocols")}");
         }
-        var result = (request.Engine ?? DefaultEngine.Of(request.Model)) == EvaluationEngine.Runtime
-            ? await WithEngineAsync(session, request, protocol)
-            : await WithTorchAsync(session, request, protocol);
+        var result = await session.ShowProgressAsync(progress => request(found).RunAsync(progress, session.Cancellation));
         return session.Write(result, output => Write(output, result));
     }
-
-    private static async Task<EvaluationResult> WithTorchAsync(CommandSession session, Request request, EvaluationProtocol protocol)
-    {
-        using var model = ModelFolder.Open(request.Model);
-        using var original = request.Against is null ? null : ModelFolder.Open(request.Against);
-        var (subject, reference) = (Subject(model), original is null ? null : Subject(original));
-        var tokens = protocol.Read(TextDataset.Open(request.Text), model.LoadTokenizer(), request.Text);
-        return await session.ShowProgressAsync(progress =>
-            Evaluator.EvaluateAsync(subject, reference, tokens, protocol, request.Options, progress, session.Cancellation));
-    }
-
-    private static async Task<EvaluationResult> WithEngineAsync(CommandSession session, Request request, EvaluationProtocol protocol)
-    {
-        using var model = RuntimeModel.Open(request.Model, request.Run);
-        using var original = request.Against is null ? null : RuntimeModel.Open(request.Against, request.Run);
-        var tokens = protocol.Read(TextDataset.Open(request.Text), model.LoadTokenizer(), request.Text);
-        return await session.ShowProgressAsync(progress =>
-            Evaluator.EvaluateAsync(model, original, tokens, protocol, request.Options, progress, session.Cancellation));
-    }
-
-    private static EvaluatedModel Subject(ModelFolder model) => new(model.Tensors, model.Spec);
 
     private static void Write(TextWriter text, EvaluationResult r)
     {
