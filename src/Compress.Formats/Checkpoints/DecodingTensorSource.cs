@@ -61,6 +61,10 @@ public sealed class DecodingTensorSource : ITensorSource
         return result;
     }
 
+    /// <summary>Whether a tensor is stored quantized.</summary>
+    /// <param name="name">The dense name, with <c>.weight</c>.</param>
+    public bool IsQuantized(string name) => quantized.ContainsKey(name);
+
     /// <summary>The integer encoding of a quantized weight; null for a tensor that is stored dense.</summary>
     /// <param name="name">The dense name, with <c>.weight</c>.</param>
     /// <exception cref="ModelFileException">A part is damaged.</exception>

@@ -16,8 +16,12 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;
 
-    /// <summary>Lays the weight out in panels, where its encoding has them.</summary>
-    public void Pack(Pages pages, Threading.WorkerPool pool) => Panels ??= Weight.Pack(pages, pool);
+    /// <summary>Makes the weight ready: in panels where activations are quantized and its encoding has them, otherwise as rows.</summary>
+    public void Prepare(ActivationPrecision activations, Pages pages, Threading.WorkerPool pool)
+    {
+        if (activations == ActivationPrecision.Quantized) Panels ??= Weight.Pack(pages, pool);
+        if (Panels is null) Weight.Decode();
+    }
 
     public static Linear Load(IWeights source, LinearSpec spec) => new(
         source.Matrix(spec.Weight, spec.OutFeatures, spec.InFeatures),
@@ -105,10 +109,10 @@ internal sealed class BlockWeights : IDisposable
     /// <summary>True where a weight takes activations of 8 bits.</summary>
     public bool QuantizesActivations => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Any(l => l?.Panels is not null);
 
-    /// <summary>Lays all weights out in panels, one behind the other in the order in which they are read.</summary>
-    public void Pack(Pages pages, Threading.WorkerPool pool)
+    /// <summary>Makes all weights ready, one behind the other in the order in which they are read.</summary>
+    public void Prepare(ActivationPrecision activations, Pages pages, Threading.WorkerPool pool)
     {
-        foreach (var linear in QueryKeyValue.Append(Output).Concat(GateUp).Append(Down)) linear?.Pack(pages, pool);
+        foreach (var linear in QueryKeyValue.Append(Output).Concat(GateUp).Append(Down)) linear?.Prepare(activations, pages, pool);
     }
 
     public void Dispose()

@@ -6,7 +6,7 @@ using Compress.Formats.Tokenizers;
 
 namespace Compress.Runtime.Model;
 
-/// <summary>A Hugging Face folder or a llama2.c file, its weights in f32, f16 or bf16 used where they are mapped.</summary>
+/// <summary>A Hugging Face folder or a llama2.c file: f32, f16 and bf16 used where they are mapped; GPTQ, AWQ and compressed-tensors laid out anew.</summary>
 internal sealed class FolderWeights : IWeights
 {
     private readonly ModelFolder folder;
@@ -38,6 +38,8 @@ internal sealed class FolderWeights : IWeights
 
     public WeightMatrix Matrix(WeightPart part, int rows, int columns)
     {
+        if (part is { Transposed: false, Rows: null } && folder.Tensors is DecodingTensorSource source && source.IsQuantized(part.Tensor))
+            return WeightMatrix.Quantized(rows, columns, () => source.ReadQuantized(part.Tensor)!);
         var view = folder.Tensors.Open(part.Tensor);
         var type = StoredType(view.Info);
         if (part is { Transposed: false, Rows: null }) return WeightMatrix.Borrow(type, rows, columns, view.Address);

@@ -30,9 +30,9 @@ public sealed class RuntimeModel : IDisposable
         FinalNorm = Norm.Load(weights, Spec.FinalNorm, Spec.HiddenSize);
         Head = Spec.Head.Tied ? new Linear(Embedding, null) : Linear.Load(weights, Spec.Head.Linear);
         Pool = new WorkerPool(options.Threads ?? Environment.ProcessorCount);
-        if (options.Activations == ActivationPrecision.Full) return;
-        foreach (var block in Blocks) block.Pack(pages, Pool);
-        Head.Pack(pages, Pool);
+        foreach (var block in Blocks) block.Prepare(options.Activations, pages, Pool);
+        Head.Prepare(options.Activations, pages, Pool);
+        Embedding.Decode();
     }
 
     /// <summary>The model's description.</summary>

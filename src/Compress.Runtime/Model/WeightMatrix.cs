@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Compress.Formats.Encodings;
 using Compress.Formats.Gguf;
 using Compress.Runtime.Kernels;
 using Compress.Runtime.Kernels.Panels;
@@ -9,8 +10,9 @@ namespace Compress.Runtime.Model;
 /// <summary>An encoded weight <c>[rows, columns]</c>: memory-mapped as it is stored, or a padded copy where rows are not whole groups of 32.</summary>
 internal sealed unsafe class WeightMatrix : IDisposable
 {
-    private readonly byte* data;
-    private readonly void* owned;
+    private readonly Func<GroupQuantizedWeight>? quantized;
+    private byte* data;
+    private void* owned;
 
     private WeightMatrix(GgmlType type, int rows, int columns, int paddedColumns, byte* data, void* owned, long storedBytes)
     {
@@ -21,6 +23,9 @@ internal sealed unsafe class WeightMatrix : IDisposable
         this.owned = owned;
         StoredBytes = storedBytes;
     }
+
+    private WeightMatrix(int rows, int columns, int padded, Func<GroupQuantizedWeight> read)
+        : this(GgmlType.F32, rows, columns, padded, null, null, 4L * rows * padded) => quantized = read;
 
     /// <summary>Storage type.</summary>
     public GgmlType Type { get; }
@@ -53,6 +58,13 @@ internal sealed unsafe class WeightMatrix : IDisposable
         return new WeightMatrix(type, rows, columns, padded, copy, copy, rows * to);
     }
 
+    /// <summary>A weight of a quantized checkpoint, read when it is laid out or, where that cannot be, decoded to f32.</summary>
+    public static WeightMatrix Quantized(int rows, int columns, Func<GroupQuantizedWeight> read)
+    {
+        var padded = (columns + 31) / 32 * 32;
+        return new WeightMatrix(rows, columns, padded, read);
+    }
+
     /// <summary>Copies rows of floats (a fused or transposed weight in parts) into a matrix of its own, in the type it was stored in.</summary>
     /// <param name="type">F32, F16 or BF16.</param>
     /// <param name="rows">Rows.</param>
@@ -74,14 +86,32 @@ internal sealed unsafe class WeightMatrix : IDisposable
         return new WeightMatrix(type, rows, columns, padded, copy, copy, (long)bytes);
     }
 
-    /// <summary>The weight laid out for products with 8-bit activations; null where it is not quantized.</summary>
+    /// <summary>The weight laid out for products with 8-bit activations; null where its encoding has no such layout.</summary>
     public PackedMatrix? Pack(Pages pages, WorkerPool pool)
     {
+        if (quantized is not null) return GroupSource.For(quantized()) is { } source ? PanelMatrix.Pack(source, pages, pool) : null;
         if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
         var packed = PanelMatrix.Pack(new GgufSource(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns)), pages, pool);
         if (owned is null) Pages.Forget(data, Rows * Type.RowBytes(PaddedColumns));
         return packed;
     }
 
-    public void Dispose() => NativeMemory.AlignedFree(owned);
+    /// <summary>Makes <see cref="Data"/> ready, which a quantized weight that is laid out in panels never needs.</summary>
+    public void Decode()
+    {
+        if (quantized is null || data != null) return;
+        var weight = quantized();
+        var rowBytes = (nuint)PaddedColumns * sizeof(float);
+        owned = NativeMemory.AlignedAlloc((nuint)Rows * rowBytes, 64);
+        data = (byte*)owned;
+        NativeMemory.Clear(owned, (nuint)Rows * rowBytes);
+        Parallel.For(0, Rows, row => weight.DecodeRow(row, new Span<float>(data + (nuint)row * rowBytes, Columns)));
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(owned);
+        owned = null;
+        data = null;
+    }
 }
