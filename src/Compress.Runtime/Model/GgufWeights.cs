@@ -51,8 +51,7 @@ internal sealed class GgufWeights : IWeights
         return values;
     }
 
-    public Tokenizer LoadTokenizer() => throw new ModelFileException(
-        path, "tokenizers inside GGUF files are not read yet.", "Give token ids, or use the Hugging Face folder of the model.");
+    public Tokenizer LoadTokenizer() => GgufTokenizer.Read(file, path);
 
     public void Dispose() => file.Dispose();
 

@@ -97,6 +97,19 @@ sealed class SentencePieceModel
         return model;
     }
 
+    /// <summary>Makes a model of pieces that came another way.</summary>
+    /// <exception cref="FormatException">The pieces make no model.</exception>
+    internal static SentencePieceModel OfPieces(
+        IEnumerable<ModelPiece> pieces, SegmentationKind segmentation, string? bos, string? eos, bool addDummyPrefix)
+    {
+        var model = new SentencePieceModel { Segmentation = segmentation, AddDummyPrefix = addDummyPrefix, RemoveExtraSpaces = false };
+        model.Pieces.AddRange(pieces);
+        (model.BosPiece, model.EosPiece) = (bos ?? "", eos ?? "");
+        model.ByteFallback = model.Pieces.Any(p => p.Kind == PieceKind.Byte);
+        model.Check();
+        return model;
+    }
+
     void Check()
     {
         if (Pieces.Count == 0) throw new FormatException("the model has no pieces");

@@ -21,7 +21,9 @@ sealed class SentencePieceTokenizer : Tokenizer
     readonly bool addBos;
     readonly bool addEos;
 
-    internal SentencePieceTokenizer(string file, SentencePieceModel model)
+    internal SentencePieceTokenizer(string file, SentencePieceModel model) : this(file, model, SequenceSettings.Read(file)) { }
+
+    internal SentencePieceTokenizer(string file, SentencePieceModel model, SequenceSettings settings)
     {
         (this.file, this.model) = (file, model);
         for (var id = 0; id < model.Pieces.Count; id++)
@@ -42,7 +44,6 @@ sealed class SentencePieceTokenizer : Tokenizer
         segmenter = Segmenters.Create(model, ids, unknownId, userDefined);
         BosId = ControlId(model.BosPiece);
         EosId = ControlId(model.EosPiece);
-        var settings = SequenceSettings.Read(file);
         addBos = BosId is not null && (settings.AddBos ?? true);
         addEos = EosId is not null && (settings.AddEos ?? BosId is null);
     }
