@@ -102,7 +102,4 @@ internal static class BenchmarkCommand
     {
         public void Report(int value) => progress.Report(new PhaseAdvanced(value));
     }
-
-    /// <summary>An option has a value that cannot be used.</summary>
-    private sealed class UsageException(string message) : CompressException(message);
 }

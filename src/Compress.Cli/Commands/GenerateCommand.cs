@@ -85,7 +85,4 @@ internal static class GenerateCommand
             new { Prompt = prompt, Text = text.ToString(), Seconds = seconds, model.Threads },
             output => output.WriteLine($"\n\n[{Human.Fixed(seconds, 1)} s]"));
     }
-
-    /// <summary>An option has a value that cannot be used.</summary>
-    private sealed class UsageException(string message) : CompressException(message);
 }

@@ -27,9 +27,16 @@ internal static class GgufWordPatterns
         ["deepseek-coder"] = ["[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", @"\p{N}"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>One name for each way, the usual one.</summary>
+    private static readonly string[] Preferred = ["gpt-2", "llama-bpe", "qwen2", "smollm", "falcon", "deepseek-coder"];
+
     /// <summary>The names that are known, in order.</summary>
     public static IEnumerable<string> Names => ByName.Keys.Order(StringComparer.Ordinal);
 
     /// <summary>Patterns by name.</summary>
     public static bool TryFind(string name, [NotNullWhen(true)] out string[]? patterns) => ByName.TryGetValue(name, out patterns);
+
+    /// <summary>The name of patterns; null where they have none.</summary>
+    public static string? NameOf(IReadOnlyList<string> patterns) =>
+        Preferred.FirstOrDefault(name => ByName[name].AsSpan().SequenceEqual([.. patterns]));
 }

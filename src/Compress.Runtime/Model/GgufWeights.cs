@@ -7,25 +7,34 @@ using Compress.Formats.Tokenizers;
 
 namespace Compress.Runtime.Model;
 
-/// <summary>A GGUF file of architecture <c>llama</c>: its metadata as a configuration, its tensors under Hugging Face names.</summary>
+/// <summary>A GGUF file of a Llama-like architecture: its metadata as a configuration, its tensors under Hugging Face names.</summary>
 internal sealed class GgufWeights : IWeights
 {
+    private static readonly string[] Architectures = ["llama", "qwen2", "qwen3"];
+
     private readonly GgufFile file;
     private readonly string path;
+    private readonly string architecture;
 
     private GgufWeights(string path, GgufFile file)
     {
         this.path = path;
         this.file = file;
-        Spec = SyntheticModel.FromConfig(Configuration()).Spec;
+        architecture = Key<string>("general.architecture");
+        if (!Architectures.Contains(architecture))
+        {
+            throw new ModelFileException(path, $"general.architecture is \"{Suggestion.Shorten(architecture)}\", which the engine does not run yet.",
+                $"It runs {string.Join(", ", Architectures)}.");
+        }
+        Spec = Scaled(SyntheticModel.FromConfig(Configuration()).Spec);
     }
 
     public ModelSpec Spec { get; }
 
-    public bool InterleavedRotary => true;
+    public bool InterleavedRotary => architecture == "llama";
 
     /// <summary>Opens a file.</summary>
-    /// <exception cref="ModelFileException">The file is malformed, or not a llama model.</exception>
+    /// <exception cref="ModelFileException">The file is malformed, or of an architecture that is not run.</exception>
     public static GgufWeights Open(string path)
     {
         var file = GgufFile.Open(path);
@@ -39,13 +48,13 @@ internal sealed class GgufWeights : IWeights
 
     public WeightMatrix Matrix(WeightPart part, int rows, int columns)
     {
-        var stored = Find(part.Tensor, rows, columns);
+        var stored = Tensor(part.Tensor, rows, columns);
         return WeightMatrix.Borrow(stored.Type, rows, columns, file.Address(stored));
     }
 
     public float[] Vector(WeightPart part, int length)
     {
-        var stored = Find(part.Tensor, length);
+        var stored = Tensor(part.Tensor, length);
         var values = new float[length];
         GgmlDecoder.Decode(stored.Type, file.Bytes(stored, 0, (int)stored.ByteCount), values);
         return values;
@@ -57,49 +66,87 @@ internal sealed class GgufWeights : IWeights
 
     private JsonObject Configuration()
     {
-        var architecture = Key<string>("general.architecture");
-        if (architecture != "llama")
-            throw new ModelFileException(path, $"general.architecture is \"{architecture}\", which the engine does not run yet.", "It runs llama.");
-        var hidden = Number("llama.embedding_length");
-        var heads = Number("llama.attention.head_count");
+        var hidden = Number("embedding_length");
+        var blocks = Number("block_count");
+        if (blocks > file.Tensors.Count) throw new ModelFileException(path, $"it names {blocks} blocks but has only {file.Tensors.Count} tensors.");
+        var heads = Numbers("attention.head_count", blocks);
+        var keyValueHeads = Numbers("attention.head_count_kv", blocks, heads);
+        var channels = Numbers("feed_forward_length", blocks);
         var tokens = file.Tensors.TryGetValue("token_embd.weight", out var table) && table.Shape.Length == 2
             ? table.Shape[0]
             : throw new ModelFileException(path, "it has no tensor token_embd.weight.", "Vocabulary-only files hold no model.");
-        if (file.Tensors.ContainsKey("rope_freqs.weight") || file.Metadata.ContainsKey("llama.rope.scaling.type"))
-            throw new ModelFileException(path, "its rotary embedding is scaled, which is not read from GGUF yet.", "Use the Hugging Face checkpoint.");
-        return new JsonObject
+        if (Find("rope.scaling.type") is string and not "none")
+            throw new ModelFileException(path, "its rotary embedding is scaled in a way that is not read from GGUF yet.", "Use the Hugging Face checkpoint.");
+        var config = new JsonObject
         {
-            ["model_type"] = "llama",
+            ["model_type"] = architecture,
             ["hidden_act"] = "silu",
             ["hidden_size"] = hidden,
-            ["intermediate_size"] = Number("llama.feed_forward_length"),
-            ["num_hidden_layers"] = Number("llama.block_count"),
-            ["num_attention_heads"] = heads,
-            ["num_key_value_heads"] = Number("llama.attention.head_count_kv", heads),
-            ["head_dim"] = Number("llama.attention.key_length", hidden / Math.Max(1, heads)),
-            ["max_position_embeddings"] = Number("llama.context_length"),
-            ["rms_norm_eps"] = (double)Key<float>("llama.attention.layer_norm_rms_epsilon"),
-            ["rope_theta"] = file.Metadata.TryGetValue("llama.rope.freq_base", out var theta) && theta is float f ? f : 10000.0,
+            ["intermediate_size"] = channels[0],
+            ["num_hidden_layers"] = blocks,
+            ["num_attention_heads"] = heads[0],
+            ["num_key_value_heads"] = keyValueHeads[0],
+            ["head_dim"] = Number("attention.key_length", hidden / Math.Max(1, heads[0])),
+            ["max_position_embeddings"] = Number("context_length"),
+            ["rms_norm_eps"] = (double)Key<float>($"{architecture}.attention.layer_norm_rms_epsilon"),
+            ["rope_theta"] = Find("rope.freq_base") is float theta ? theta : 10000.0,
             ["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight"),
             ["vocab_size"] = tokens,
         };
+        if (IsUniform(heads) && IsUniform(keyValueHeads) && IsUniform(channels)) return config;
+        config[BlockShape.Key] = new JsonArray([.. Enumerable.Range(0, blocks).Select(i => new JsonObject
+        {
+            ["attention"] = new JsonObject { ["heads"] = heads[i], ["key_value_heads"] = keyValueHeads[i] },
+            ["mlp"] = new JsonObject { ["intermediate_size"] = channels[i] },
+        })]);
+        return config;
     }
 
-    private int Number(string key, int? fallback = null)
+    private static bool IsUniform(int[] values) => !values.AsSpan().ContainsAnyExcept(values[0]);
+
+    /// <summary>Frequencies divided by the factors that the file stores as a tensor (Llama 3).</summary>
+    private ModelSpec Scaled(ModelSpec spec)
     {
-        if (!file.Metadata.TryGetValue(key, out var value) && fallback is { } given) return given;
-        return value is uint number and <= int.MaxValue
-            ? (int)number
-            : throw new ModelFileException(path, $"metadata {key} is {value ?? "absent"}, not one number.", "Models with a value for each layer are not run yet.");
+        if (!file.Tensors.ContainsKey("rope_freqs.weight")) return spec;
+        var rotary = spec.Blocks[0].Attention!.Rotary!;
+        var factors = Vector(new WeightPart("rope_freqs.weight"), rotary.InverseFrequencies.Length);
+        if (!Array.TrueForAll(factors, f => float.IsFinite(f) && f > 0)) throw new ModelFileException(path, "tensor rope_freqs.weight holds a factor that is no positive number.");
+        var scaled = rotary with { InverseFrequencies = [.. rotary.InverseFrequencies.Zip(factors, (f, by) => f / by)] };
+        return spec with { Blocks = [.. spec.Blocks.Select(b => b with { Attention = b.Attention! with { Rotary = scaled } })] };
+    }
+
+    private object? Find(string key) => file.Metadata.GetValueOrDefault($"{architecture}.{key}");
+
+    private int Number(string key, int? fallback = null) => Find(key) switch
+    {
+        null when fallback is { } given => given,
+        uint number and > 0 and <= int.MaxValue => (int)number,
+        var other => throw new ModelFileException(path, $"metadata {architecture}.{key} is {other ?? "absent"}, not a positive number."),
+    };
+
+    /// <summary>A number for each block, which the file may give as one for all.</summary>
+    private int[] Numbers(string key, int blocks, int[]? fallback = null)
+    {
+        long[]? values = Find(key) switch
+        {
+            null => fallback is null ? null : [.. fallback],
+            uint one => [.. Enumerable.Repeat((long)one, blocks)],
+            uint[] all => [.. all],
+            int[] all => [.. all],
+            _ => null,
+        };
+        if (values is null || values.Length != blocks || !Array.TrueForAll(values, v => v is > 0 and <= int.MaxValue))
+            throw new ModelFileException(path, $"metadata {architecture}.{key} is not a positive number, or one for each of the {blocks} blocks.");
+        return [.. values.Select(v => (int)v)];
     }
 
     private T Key<T>(string key) => file.Metadata.TryGetValue(key, out var value) && value is T typed
         ? typed
         : throw new ModelFileException(path, $"metadata {key} is absent or of another type.");
 
-    private GgufTensor Find(string tensor, params ReadOnlySpan<long> shape)
+    private GgufTensor Tensor(string tensor, params ReadOnlySpan<long> shape)
     {
-        var name = GgufName(tensor);
+        var name = GgufNames.Of(tensor);
         if (!file.Tensors.TryGetValue(name, out var stored)) throw new ModelFileException(path, $"it has no tensor {name}.");
         if (!stored.Shape.AsSpan().SequenceEqual(shape))
         {
@@ -107,36 +154,5 @@ internal sealed class GgufWeights : IWeights
                 $"tensor {name} is [{string.Join(", ", stored.Shape)}], expected [{string.Join(", ", shape.ToArray())}]."));
         }
         return stored;
-    }
-
-    private static string GgufName(string tensor)
-    {
-        const string Layers = "model.layers.";
-        if (!tensor.StartsWith(Layers, StringComparison.Ordinal))
-        {
-            return tensor switch
-            {
-                "model.embed_tokens.weight" => "token_embd.weight",
-                "model.norm.weight" => "output_norm.weight",
-                "lm_head.weight" => "output.weight",
-                _ => tensor,
-            };
-        }
-        var rest = tensor[Layers.Length..];
-        var dot = rest.IndexOf('.', StringComparison.Ordinal);
-        var part = rest[(dot + 1)..] switch
-        {
-            "input_layernorm.weight" => "attn_norm.weight",
-            "self_attn.q_proj.weight" => "attn_q.weight",
-            "self_attn.k_proj.weight" => "attn_k.weight",
-            "self_attn.v_proj.weight" => "attn_v.weight",
-            "self_attn.o_proj.weight" => "attn_output.weight",
-            "post_attention_layernorm.weight" => "ffn_norm.weight",
-            "mlp.gate_proj.weight" => "ffn_gate.weight",
-            "mlp.up_proj.weight" => "ffn_up.weight",
-            "mlp.down_proj.weight" => "ffn_down.weight",
-            var other => other,
-        };
-        return $"blk.{rest[..dot]}.{part}";
     }
 }
