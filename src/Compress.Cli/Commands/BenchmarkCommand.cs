@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Compress.Cli.Terminal;
 using Compress.Core.Progress;
-using Compress.Formats;
 using Compress.Runtime.Measuring;
 using Compress.Runtime.Model;
 

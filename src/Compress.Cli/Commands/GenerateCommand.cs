@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text;
 using Compress.Cli.Terminal;
-using Compress.Formats;
 using Compress.Runtime.Generation;
 using Compress.Runtime.Model;
 

@@ -1,15 +1,15 @@
 namespace Compress.Runtime.Kernels.Panels;
 
 /// <summary>
-/// How a weight is kept for the products: panels of sixteen rows, each in chunks of 1024 columns, each its scales and then its codes
+/// How a weight is kept for the products: panels of sixteen rows, each in chunks of 256 columns, each its scales and then its codes
 /// (<see cref="CodePlanes"/>): one stream of as many bytes as the encoding it came from.
 /// </summary>
 /// <param name="bits">Bits of a code.</param>
 /// <param name="groups">Groups of a block of 32 columns that have a scale of their own: 1 or 2.</param>
 internal abstract unsafe class PanelFormat(int bits, int groups)
 {
-    /// <summary>Blocks of a chunk: four superblocks of GGUF. A panel's last chunk may be shorter.</summary>
-    public const int ChunkBlocks = 32;
+    /// <summary>Blocks of a chunk: a superblock of GGUF. A panel's last chunk may be shorter.</summary>
+    public const int ChunkBlocks = 8;
 
     /// <summary>Bits of a code.</summary>
     public int Bits { get; } = bits;
