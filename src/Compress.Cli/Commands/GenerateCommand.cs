@@ -7,7 +7,7 @@ using Compress.Runtime.Model;
 
 namespace Compress.Cli.Commands;
 
-/// <summary><c>compress generate MODEL</c>: continues a text with the engine in C#, without libtorch.</summary>
+/// <summary><c>compress generate MODEL</c>: continues a text with the engine in C#.</summary>
 internal static class GenerateCommand
 {
     private static readonly SamplingOptions Defaults = new();
@@ -40,7 +40,7 @@ internal static class GenerateCommand
         };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the draws." };
         var threads = new Option<int?>("--threads") { Description = "Threads; default: all cores." };
-        var command = new ExampleCommand("generate", "Continues a text with the engine in C#, without libtorch.",
+        var command = new ExampleCommand("generate", "Continues a text with the engine in C#.",
             "generate models/embedded --prompt \"Gets the number of\" --max_tokens 40")
         { model, prompt, tokens, temperature, topK, topP, minP, seed, threads };
         host.Attach(command, async (parsed, session) =>

@@ -53,10 +53,12 @@ public sealed record SyntheticModel(JsonObject Config, ModelSpec Spec)
     }
 
     /// <summary>Reads a configuration given as JSON.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="file">Where it comes from, for messages.</param>
     /// <exception cref="ModelFileException">The configuration is not one of a supported family.</exception>
-    public static SyntheticModel FromConfig(JsonObject config)
+    public static SyntheticModel FromConfig(JsonObject config, string file = "config.json")
     {
         using var document = JsonDocument.Parse(config.ToJsonString());
-        return new SyntheticModel(config, ArchitectureRegistry.Read(document.RootElement, "config.json"));
+        return new SyntheticModel(config, ArchitectureRegistry.Read(document.RootElement, file));
     }
 }

@@ -26,7 +26,7 @@ internal sealed class GgufWeights : IWeights
             throw new ModelFileException(path, $"general.architecture is \"{Suggestion.Shorten(architecture)}\", which the engine does not run yet.",
                 $"It runs {string.Join(", ", Architectures)}.");
         }
-        Spec = Scaled(SyntheticModel.FromConfig(Configuration()).Spec);
+        Spec = Scaled(SyntheticModel.FromConfig(Configuration(), path).Spec);
     }
 
     public ModelSpec Spec { get; }

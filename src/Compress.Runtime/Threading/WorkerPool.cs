@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Compress.Runtime.Threading;
 
 /// <summary>Work that splits into parts which may run at once; parts write disjoint memory.</summary>
@@ -11,12 +13,20 @@ internal interface IParallelWork
 
 /// <summary>
 /// Threads that share the parts of one piece of work after the other. A waiting thread spins briefly and then parks, and parts are taken
-/// one at a time, so a core that another process takes costs its share and no more.
+/// one at a time, so a core that another process takes costs its share and little more.
 /// </summary>
 internal sealed class WorkerPool : IDisposable
 {
     /// <summary>About twenty microseconds: longer than the pauses within a layer, shorter than a scheduler slice.</summary>
     private const int SpinsBeforeParking = 400;
+
+    /// <summary>A wait this long means that a worker was taken off its core: no part of any work takes as long.</summary>
+    private static readonly long LongWait = Stopwatch.Frequency / 1000;
+
+    /// <summary>After how many waits without one that was long the machine counts as quiet again.</summary>
+    private const int QuietWaits = 256;
+
+    private const int ShortestPause = 10, LongestPause = 320;
 
     private readonly Thread[] threads;
     private readonly SemaphoreSlim wake = new(0);
@@ -25,6 +35,11 @@ internal sealed class WorkerPool : IDisposable
     private int finished;
     private int parked;
     private volatile bool stopping;
+
+    /// <summary>Until when the caller works alone, because another process has one of the cores.</summary>
+    private long aloneUntil;
+    private int pauseMilliseconds = ShortestPause;
+    private int quietWaits;
 
     /// <summary>Round number in the high half, next part in the low half: a late thread cannot take a part of another round.</summary>
     private long ticket;
@@ -49,7 +64,7 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>Runs all parts and returns when the last has ended. Not to be called by two threads at once.</summary>
     public void Run(IParallelWork newWork, int newParts)
     {
-        if (threads.Length == 0 || newParts == 1)
+        if (threads.Length == 0 || newParts == 1 || Stopwatch.GetTimestamp() < aloneUntil)
         {
             for (var part = 0; part < newParts; part++) newWork.Run(part, 0);
             return;
@@ -63,8 +78,27 @@ internal sealed class WorkerPool : IDisposable
         var sleeping = Volatile.Read(ref parked);
         if (sleeping > 0) wake.Release(sleeping);
         TakeParts(round, 0);
+        if (Volatile.Read(ref finished) < newParts) WaitForTheOthers(newParts);
+    }
+
+    /// <summary>
+    /// Waits for parts that other workers have begun. Where that takes a scheduler's slice, the caller works alone for a while, longer each
+    /// time: with a core taken away, waiting at the end of every product costs more than the core gives.
+    /// </summary>
+    private void WaitForTheOthers(int newParts)
+    {
+        var start = Stopwatch.GetTimestamp();
         var spinner = default(SpinWait);
         while (Volatile.Read(ref finished) < newParts) spinner.SpinOnce(sleep1Threshold: -1);
+        var now = Stopwatch.GetTimestamp();
+        if (now - start < LongWait)
+        {
+            if (++quietWaits > QuietWaits) pauseMilliseconds = ShortestPause;
+            return;
+        }
+        quietWaits = 0;
+        aloneUntil = now + pauseMilliseconds * Stopwatch.Frequency / 1000;
+        pauseMilliseconds = Math.Min(2 * pauseMilliseconds, LongestPause);
     }
 
     /// <summary>Stops the threads.</summary>
