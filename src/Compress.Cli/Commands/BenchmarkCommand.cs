@@ -82,6 +82,7 @@ internal static class BenchmarkCommand
         var facts = new TextTable("", "");
         facts.Add("threads", Human.Count(r.Threads));
         facts.Add("activations", r.Activations);
+        foreach (var use in r.Encodings) facts.Add(use.Encoding, $"{Human.Count(use.Weights)} weights, {use.Use}");
         facts.Add("opening the model", Human.Duration(TimeSpan.FromSeconds(r.LoadSeconds)));
         facts.Add("prompt to first token", Human.Duration(TimeSpan.FromSeconds(r.TimeToFirstToken)));
         facts.Add("weights read for a token", Human.Bytes(r.WeightBytes));

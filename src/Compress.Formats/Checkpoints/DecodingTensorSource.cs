@@ -6,7 +6,8 @@ namespace Compress.Formats.Checkpoints;
 
 /// <summary>
 /// A quantized checkpoint as a dense one: the parts of each quantized weight are replaced by one F32 tensor <c>NAME.weight</c>, decoded
-/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized), GPTQ and AWQ (GEMM).
+/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized), GPTQ, AWQ (GEMM) and Compress's
+/// own format (<see cref="EncodedFormat"/>), of which sparse floats keep their element type.
 /// </summary>
 /// <remarks>Decoded tensors are kept only up to some hundred MiB: copy one before opening many others.</remarks>
 public sealed class DecodingTensorSource : ITensorSource
@@ -17,7 +18,7 @@ public sealed class DecodingTensorSource : ITensorSource
     readonly string file;
     readonly DecodedTensors decoded = new();
     readonly OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
-    readonly Dictionary<string, Func<GroupQuantizedWeight>> quantized = new(StringComparer.Ordinal);
+    readonly Dictionary<string, Func<EncodedWeight>> encoded = new(StringComparer.Ordinal);
 
     /// <summary>The stored tensors behind each decoded one.</summary>
     readonly Dictionary<string, List<string>> stored = new(StringComparer.Ordinal);
@@ -35,7 +36,7 @@ public sealed class DecodingTensorSource : ITensorSource
     /// <param name="config">The value of <c>quantization_config</c>.</param>
     public static bool Reads(JsonElement config) =>
         config.ValueKind == JsonValueKind.Object && config.TryGetProperty("quant_method", out var method)
-        && method.ValueKind == JsonValueKind.String && method.GetString() is "compressed-tensors" or "gptq" or "awq";
+        && method.ValueKind == JsonValueKind.String && method.GetString() is "compressed-tensors" or "gptq" or "awq" or EncodedConfig.Method;
 
     /// <summary>Wraps a quantized checkpoint, which is disposed with the wrapper.</summary>
     /// <param name="source">The checkpoint.</param>
@@ -54,6 +55,9 @@ public sealed class DecodingTensorSource : ITensorSource
             case "awq":
                 result.AddAwq(reader);
                 break;
+            case EncodedConfig.Method:
+                result.AddOwn(EncodedConfig.Read(reader));
+                break;
             default:
                 result.AddCompressedTensors(CompressedTensorsConfig.Read(config, file));
                 break;
@@ -61,25 +65,35 @@ public sealed class DecodingTensorSource : ITensorSource
         return result;
     }
 
-    /// <summary>Whether a tensor is stored quantized.</summary>
+    /// <summary>Whether a tensor is stored encoded.</summary>
     /// <param name="name">The dense name, with <c>.weight</c>.</param>
-    public bool IsQuantized(string name) => quantized.ContainsKey(name);
+    public bool IsEncoded(string name) => encoded.ContainsKey(name);
 
-    /// <summary>The integer encoding of a quantized weight; null for a tensor that is stored dense.</summary>
+    /// <summary>A weight as it is encoded; null for a tensor that is stored as it is.</summary>
     /// <param name="name">The dense name, with <c>.weight</c>.</param>
     /// <exception cref="ModelFileException">A part is damaged.</exception>
-    public GroupQuantizedWeight? ReadQuantized(string name) => quantized.TryGetValue(name, out var read) ? read() : null;
+    public EncodedWeight? ReadEncoded(string name) => encoded.TryGetValue(name, out var read) ? read() : null;
 
     /// <inheritdoc/>
     public TensorView Open(string name)
     {
-        if (!quantized.TryGetValue(name, out var read))
+        if (!encoded.TryGetValue(name, out var read))
             return tensors.ContainsKey(name) ? source.Open(name) : throw MissingTensor.In(file, name, tensors);
         return decoded.Open(tensors[name], memory =>
         {
             var weight = read();
-            Parallel.For(0, weight.Rows, row => weight.DecodeRow(
-                row, MemoryMarshal.Cast<byte, float>(memory.Bytes(4L * row * weight.Columns, 4 * weight.Columns))));
+            var (type, size) = (tensors[name].Type, weight.Columns * tensors[name].Type.Bits() / 8);
+            if (type == ElementType.F32)
+            {
+                Parallel.For(0, weight.Rows, row => weight.DecodeRow(row, MemoryMarshal.Cast<byte, float>(memory.Bytes((long)row * size, size))));
+                return;
+            }
+            Parallel.For(0, weight.Rows, () => new float[weight.Columns], (row, _, line) =>
+            {
+                weight.DecodeRow(row, line);
+                ElementConversion.FromSingle(type, line, memory.Bytes((long)row * size, size));
+                return line;
+            }, _ => { });
         });
     }
 
@@ -144,7 +158,7 @@ public sealed class DecodingTensorSource : ITensorSource
     /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref
     /// name="packedPart"/>.</summary>
     void Add(
-        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, Func<GroupQuantizedWeight> Read)> open)
+        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, Func<EncodedWeight> Read)> open)
     {
         var suffix = "." + packedPart;
         var modules = source.Tensors.Keys.Where(n => n.EndsWith(suffix, StringComparison.Ordinal))
@@ -166,7 +180,42 @@ public sealed class DecodingTensorSource : ITensorSource
             var dense = TensorInfo.Of(weight, ElementType.F32, shape.Rows, shape.Columns);
             if (!tensors.TryAdd(dense.Name, dense))
                 throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(dense.Name)}\" is stored packed and dense.");
-            quantized.Add(dense.Name, read);
+            encoded.Add(dense.Name, read);
         }
+    }
+
+    /// <summary>Lists the tensors, with one weight in place of the parts of each that the configuration names.</summary>
+    void AddOwn(IReadOnlyDictionary<string, EncodedConfig.Entry> weights)
+    {
+        foreach (var (name, info) in source.Tensors)
+        {
+            if (WeightOf(name, weights) is not { } weight)
+            {
+                if (weights.ContainsKey(name)) throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(name)}\" is stored encoded and dense.");
+                tensors.Add(name, info);
+                continue;
+            }
+            if (stored.TryGetValue(weight, out var behind))
+            {
+                behind.Add(name);
+                continue;
+            }
+            stored.Add(weight, [name]);
+            var (rows, columns, encoding) = weights[weight];
+            tensors.Add(weight, TensorInfo.Of(weight, EncodedFormat.DecodedType(source, file, weight, encoding), rows, columns));
+            encoded.Add(weight, () => EncodedFormat.Read(source, file, weight, encoding, rows, columns));
+        }
+        if (weights.Keys.FirstOrDefault(w => !stored.ContainsKey(w)) is { } missing)
+            throw new ModelFileException(file, $"quantization_config lists \"{Suggestion.Shorten(missing)}\", of which nothing is stored.");
+    }
+
+    /// <summary>The weight that a tensor is a part of: its name up to some dot.</summary>
+    static string? WeightOf(string name, IReadOnlyDictionary<string, EncodedConfig.Entry> weights)
+    {
+        for (var dot = name.LastIndexOf('.'); dot > 0; dot = name.LastIndexOf('.', dot - 1))
+        {
+            if (weights.ContainsKey(name[..dot])) return name[..dot];
+        }
+        return null;
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Compress.Formats.Encodings;
 
 /// <summary>
@@ -43,6 +45,41 @@ internal static class BitPacking
         }
     }
 
+    /// <summary>Bytes of a stream of codes, the last one filled with zero bits.</summary>
+    public static int ByteCount(int count, int bits) => (int)(((long)count * bits + 7) / 8);
+
+    /// <summary>Packs codes to whole bytes.</summary>
+    public static byte[] PackBytes(byte[] codes, int bits)
+    {
+        if (bits == 8) return codes;
+        var bytes = new byte[ByteCount(codes.Length, bits)];
+        ForPieces(codes.Length, (first, count) =>
+        {
+            var words = new uint[Words(count, bits)];
+            Pack(codes.AsSpan(first, count), bits, words);
+            var at = ByteCount(first, bits);
+            MemoryMarshal.AsBytes<uint>(words)[..ByteCount(count, bits)].CopyTo(bytes.AsSpan(at));
+        });
+        return bytes;
+    }
+
+    /// <summary>The reverse of <see cref="PackBytes"/>.</summary>
+    /// <param name="bytes">As many as <see cref="ByteCount"/> says.</param>
+    /// <param name="bits">Bits of a code.</param>
+    /// <param name="count">Codes.</param>
+    public static byte[] UnpackBytes(byte[] bytes, int bits, int count)
+    {
+        if (bits == 8) return bytes;
+        var codes = new byte[count];
+        ForPieces(count, (first, length) =>
+        {
+            var words = new uint[Words(length, bits)];
+            bytes.AsSpan(ByteCount(first, bits), ByteCount(length, bits)).CopyTo(MemoryMarshal.AsBytes(words.AsSpan()));
+            Unpack(words, bits, codes.AsSpan(first, length));
+        });
+        return codes;
+    }
+
     /// <summary>Packs each column of a matrix: <c>[rows, columns]</c> codes to <c>[words of rows, columns]</c>.</summary>
     public static uint[] PackColumns(ReadOnlySpan<byte> codes, int rows, int columns, int bits)
     {
@@ -71,5 +108,12 @@ internal static class BitPacking
             for (var r = 0; r < rows; r++) result[r * columns + c] = column[r];
         }
         return result;
+    }
+
+    /// <summary>Pieces of whole bytes, on all cores.</summary>
+    static void ForPieces(int count, Action<int, int> piece)
+    {
+        const int Length = 1 << 16;
+        Parallel.For(0, (int)(((long)count + Length - 1) / Length), i => piece(i * Length, Math.Min(Length, count - i * Length)));
     }
 }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Numerics;
+using Compress.Formats.Checkpoints;
 
 namespace Compress.Formats.Encodings;
 
@@ -6,18 +8,12 @@ namespace Compress.Formats.Encodings;
 /// A weight <c>[rows, columns]</c> in integer codes with a scale and zero point for each row and group of columns.
 /// Decode: <c>w[r,c] = (code[r,c] − zero[r,g]) · scale[r,g]</c> with <c>g = GroupIndex?[c] ?? c / GroupSize</c>, in f32.
 /// </summary>
-public sealed record GroupQuantizedWeight
+public sealed record GroupQuantizedWeight : EncodedWeight
 {
-    /// <summary>Output features.</summary>
-    public required int Rows { get; init; }
-
-    /// <summary>Input features.</summary>
-    public required int Columns { get; init; }
-
     /// <summary>Bits of a code, 2 to 8.</summary>
     public required int Bits { get; init; }
 
-    /// <summary>Columns of a group (the last one may be short); <see cref="Columns"/> for one group a row.</summary>
+    /// <summary>Columns of a group (the last one may be short); <see cref="EncodedWeight.Columns"/> for one group a row.</summary>
     public required int GroupSize { get; init; }
 
     /// <summary>True where every zero point is the middle code 2^(bits−1).</summary>
@@ -33,7 +29,7 @@ public sealed record GroupQuantizedWeight
     public required int[] Zeros { get; init; }
 
     /// <summary>How scales are stored: F16, BF16 or F32.</summary>
-    public required Checkpoints.ElementType ScaleType { get; init; }
+    public required ElementType ScaleType { get; init; }
 
     /// <summary>Group of each column (activation order without static groups), or null for consecutive groups.</summary>
     public int[]? GroupIndex { get; init; }
@@ -41,10 +37,22 @@ public sealed record GroupQuantizedWeight
     /// <summary>Groups of a row.</summary>
     public int Groups => (int)(((long)Columns + GroupSize - 1) / GroupSize);
 
-    /// <summary>Decodes one row: the encoding's exact meaning, to which every kernel and exporter is held.</summary>
-    /// <param name="row">Row number.</param>
-    /// <param name="destination">Takes <see cref="Columns"/> values.</param>
-    public void DecodeRow(int row, Span<float> destination)
+    /// <summary>Bits of a stored zero point: none where symmetric, as many as a code's, or one more where a zero point is 2^bits (16 for
+    /// codes of 8 bits).</summary>
+    public int ZeroBits => Symmetric ? 0 : !Array.Exists(Zeros, z => z >> Bits != 0) ? Bits : Bits < 8 ? Bits + 1 : 16;
+
+    /// <summary>Bytes of scales, zero points and group index.</summary>
+    public long GridBytes =>
+        (long)Scales.Length * ScaleType.Bits() / 8 + ((long)Zeros.Length * ZeroBits + 7) / 8 + 4L * (GroupIndex?.Length ?? 0);
+
+    /// <inheritdoc/>
+    public override long StoredBytes => ((long)Codes.Length * Bits + 7) / 8 + GridBytes;
+
+    /// <inheritdoc/>
+    public override string Summary => string.Create(CultureInfo.InvariantCulture, $"{Bits}-bit integers");
+
+    /// <inheritdoc/>
+    public override void DecodeRow(int row, Span<float> destination)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, Columns, nameof(destination));
         var codes = Codes.AsSpan(checked(row * Columns), Columns);
@@ -59,19 +67,6 @@ public sealed record GroupQuantizedWeight
         {
             var last = Math.Min(first + GroupSize, codes.Length);
             DecodeGroup(codes[first..last], zeros[g], scales[g], destination[first..last]);
-        }
-    }
-
-    /// <summary>Decodes the whole weight, on all cores.</summary>
-    /// <param name="destination">Takes <see cref="Rows"/> × <see cref="Columns"/> values, row-major.</param>
-    public unsafe void Decode(Span<float> destination)
-    {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, (long)Rows * Columns, nameof(destination));
-        fixed (float* start = destination)
-        {
-            // A span cannot enter a lambda; the memory stays fixed until the loop is over.
-            var address = (nint)start;
-            Parallel.For(0, Rows, row => DecodeRow(row, new Span<float>((float*)address + ((long)row * Columns), Columns)));
         }
     }
 

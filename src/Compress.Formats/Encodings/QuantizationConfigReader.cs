@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Compress.Formats.Encodings;
@@ -61,6 +62,19 @@ internal sealed class QuantizationConfigReader(JsonElement json, string file, st
         var inner = Object(member);
         return value.EnumerateObject().Select(p => inner.Object(p.Name)).ToList();
     }
+
+    /// <summary>The objects of an array.</summary>
+    public IEnumerable<QuantizationConfigReader> Elements(string member)
+    {
+        var value = Get(member);
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(e => e.ValueKind != JsonValueKind.Object))
+            throw Wrong(member, "is not a list of objects.");
+        return value.EnumerateArray().Select((e, i) =>
+            new QuantizationConfigReader(e, file, string.Create(CultureInfo.InvariantCulture, $"{path}.{member}.{i}"))).ToList();
+    }
+
+    /// <summary>All members.</summary>
+    public IEnumerable<(string Name, JsonElement Value)> Members() => json.EnumerateObject().Select(p => (p.Name, p.Value));
 
     JsonElement Get(string member) => Has(member) ? json.GetProperty(member) : throw Wrong(member, "is missing.");
 }

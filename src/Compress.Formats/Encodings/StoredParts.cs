@@ -21,6 +21,33 @@ internal sealed class StoredParts(ITensorSource source, string file, string modu
             : throw Wrong(part, $"has the shape {info.ShapeText}; a matrix is expected.");
     }
 
+    /// <summary>Elements of a part that must exist, with one dimension.</summary>
+    public int Length(string part)
+    {
+        var info = Info(part);
+        return info.Shape is [>= 0 and <= int.MaxValue]
+            ? (int)info.Shape[0]
+            : throw Wrong(part, $"has the shape {info.ShapeText}; one dimension is expected.");
+    }
+
+    /// <summary>Element type of a part that must exist.</summary>
+    public ElementType Type(string part) => Info(part).Type;
+
+    /// <summary>The bytes of a part of a given type and shape.</summary>
+    public byte[] Raw(string part, ElementType type, params ReadOnlySpan<long> shape) => Bytes(part, type, shape).ToArray();
+
+    /// <summary>Finite F16, BF16 or F32 numbers of a given shape.</summary>
+    public (float[] Values, ElementType Type) Floats(string part, params ReadOnlySpan<long> shape)
+    {
+        var type = Type(part);
+        if (type is not (ElementType.F16 or ElementType.BF16 or ElementType.F32))
+            throw Wrong(part, $"has the type {type}; F16, BF16 or F32 is expected.");
+        var bytes = Bytes(part, type, shape);
+        var values = new float[bytes.Length / (type.Bits() / 8)];
+        ElementConversion.ToSingle(type, bytes, values);
+        return Array.TrueForAll(values, float.IsFinite) ? (values, type) : throw Wrong(part, "has a value that is not finite.");
+    }
+
     /// <summary>The 32-bit words of a part of a given shape.</summary>
     public uint[] Words(string part, params ReadOnlySpan<long> shape) =>
         MemoryMarshal.Cast<byte, uint>(Bytes(part, ElementType.I32, shape)).ToArray();

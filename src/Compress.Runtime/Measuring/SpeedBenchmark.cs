@@ -111,6 +111,7 @@ public static class SpeedBenchmark
         GenerateTokens = options.Generate,
         Repetitions = options.Repetitions,
         Threads = model.Threads,
+        Encodings = model.Encodings,
         Activations = model.QuantizesActivations ? "8 bits" : "f32",
         PromptTokensPerSecond = options.Prompt / prompt.Median,
         PromptTokensPerSecondLowest = options.Prompt / prompt.Highest,

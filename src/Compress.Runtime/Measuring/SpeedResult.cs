@@ -18,6 +18,9 @@ public sealed record SpeedResult
     /// <summary>Precision of activations in products: <c>8 bits</c> where any quantized weight takes them so, otherwise <c>f32</c>.</summary>
     public required string Activations { get; init; }
 
+    /// <summary>How the weights of an encoded checkpoint run; empty where they are used as the file has them.</summary>
+    public IReadOnlyList<Model.EncodingUse> Encodings { get; init; } = [];
+
     /// <summary>Prompt tokens a second; the median.</summary>
     public required double PromptTokensPerSecond { get; init; }
 

@@ -13,6 +13,14 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
     /// <summary>The weight as products with 8-bit activations read it; null where activations stay floats.</summary>
     public Kernels.Panels.PackedMatrix? Panels { get; private set; }
 
+    /// <summary>What products read.</summary>
+    public string Use => Panels switch
+    {
+        Kernels.Panels.SparsePanelMatrix => "from bitmap and codes",
+        not null => "from codes",
+        null => $"decoded to {Weight.Type}",
+    };
+
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;
 
@@ -103,16 +111,19 @@ internal sealed class BlockWeights : IDisposable
 
     public Linear? Down { get; }
 
+    /// <summary>All linears of the block.</summary>
+    public IEnumerable<Linear> Linears => QueryKeyValue.Append(Output).Concat(GateUp).Append(Down).OfType<Linear>();
+
     /// <summary>Bytes that decoding one token reads.</summary>
-    public long StoredBytes => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Sum(l => l?.StoredBytes ?? 0);
+    public long StoredBytes => Linears.Sum(l => l.StoredBytes);
 
     /// <summary>True where a weight takes activations of 8 bits.</summary>
-    public bool QuantizesActivations => QueryKeyValue.Concat(GateUp).Append(Output).Append(Down).Any(l => l?.Panels is not null);
+    public bool QuantizesActivations => Linears.Any(l => l.Panels is not null);
 
     /// <summary>Makes all weights ready, one behind the other in the order in which they are read.</summary>
     public void Prepare(ActivationPrecision activations, Pages pages, Threading.WorkerPool pool)
     {
-        foreach (var linear in QueryKeyValue.Append(Output).Concat(GateUp).Append(Down)) linear?.Prepare(activations, pages, pool);
+        foreach (var linear in Linears) linear.Prepare(activations, pages, pool);
     }
 
     public void Dispose()

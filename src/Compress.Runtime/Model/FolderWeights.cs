@@ -6,7 +6,7 @@ using Compress.Formats.Tokenizers;
 
 namespace Compress.Runtime.Model;
 
-/// <summary>A Hugging Face folder or a llama2.c file: f32, f16 and bf16 used where they are mapped; GPTQ, AWQ and compressed-tensors laid out anew.</summary>
+/// <summary>A Hugging Face folder or a llama2.c file: f32, f16 and bf16 used where they are mapped; GPTQ, AWQ, compressed-tensors and Compress's own encodings laid out anew.</summary>
 internal sealed class FolderWeights : IWeights
 {
     private readonly ModelFolder folder;
@@ -38,15 +38,17 @@ internal sealed class FolderWeights : IWeights
 
     public WeightMatrix Matrix(WeightPart part, int rows, int columns)
     {
-        if (part is { Transposed: false, Rows: null } && folder.Tensors is DecodingTensorSource source && source.IsQuantized(part.Tensor))
-            return WeightMatrix.Quantized(rows, columns, () => source.ReadQuantized(part.Tensor)!);
+        if (part is { Transposed: false, Rows: null } && folder.Tensors is DecodingTensorSource source && source.IsEncoded(part.Tensor))
+            return WeightMatrix.Encoded(StoredType(source.Tensors[part.Tensor]), rows, columns, () => source.ReadEncoded(part.Tensor)!);
         var view = folder.Tensors.Open(part.Tensor);
         var type = StoredType(view.Info);
         if (part is { Transposed: false, Rows: null }) return WeightMatrix.Borrow(type, rows, columns, view.Address);
         var stored = view.Info.Shape[^1];
-        return part.Transposed
+        var matrix = part.Transposed
             ? WeightMatrix.Gather(type, rows, columns, view.Address, (r, c) => c * stored + StoredRow(part.Rows, r))
             : WeightMatrix.Gather(type, rows, columns, view.Address, (r, c) => StoredRow(part.Rows, r) * stored + c);
+        matrix.Encoding = (folder.Tensors as DecodingTensorSource)?.ReadEncoded(part.Tensor)?.Summary;
+        return matrix;
     }
 
     public float[] Vector(WeightPart part, int length)

@@ -4,6 +4,12 @@ using Compress.Runtime.Threading;
 
 namespace Compress.Runtime.Model;
 
+/// <summary>How the engine runs the weights of one encoding.</summary>
+/// <param name="Encoding">The encoding in words.</param>
+/// <param name="Use"><c>from codes</c>, <c>from bitmap and codes</c>, or <c>decoded to F32</c> (or another type) when the model was opened.</param>
+/// <param name="Weights">How many weights.</param>
+public sealed record EncodingUse(string Encoding, string Use, int Weights);
+
 /// <summary>A causal language model ready to run: weights mapped, threads waiting. Sessions hold the state of one sequence each.</summary>
 /// <example>
 /// <code>
@@ -46,6 +52,16 @@ public sealed class RuntimeModel : IDisposable
 
     /// <summary>Bytes of weights that decoding one token reads: every block and the head.</summary>
     public long WeightBytes => Blocks.Sum(b => b.StoredBytes) + Head.StoredBytes;
+
+    /// <summary>How weights of an encoded checkpoint run; empty where weights are used as the file has them.</summary>
+    public IReadOnlyList<EncodingUse> Encodings =>
+    [
+        .. Blocks.SelectMany(b => b.Linears).Append(Head).Append(new Linear(Embedding, null))
+            .Where(l => l.Weight.Encoding is not null && (l.Panels is not null || l.Weight.HasRows))
+            .DistinctBy(l => (l.Weight, l.Panels is null))
+            .GroupBy(l => (Encoding: l.Weight.Encoding!, Use: l.Use))
+            .Select(g => new EncodingUse(g.Key.Encoding, g.Key.Use, g.Count())),
+    ];
 
     internal bool InterleavedRotary { get; }
 

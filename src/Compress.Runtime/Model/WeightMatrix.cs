@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Compress.Formats.Checkpoints;
 using Compress.Formats.Encodings;
 using Compress.Formats.Gguf;
 using Compress.Runtime.Kernels;
@@ -10,7 +11,7 @@ namespace Compress.Runtime.Model;
 /// <summary>An encoded weight <c>[rows, columns]</c>: memory-mapped as it is stored, or a padded copy where rows are not whole groups of 32.</summary>
 internal sealed unsafe class WeightMatrix : IDisposable
 {
-    private readonly Func<GroupQuantizedWeight>? quantized;
+    private readonly Func<EncodedWeight>? encoded;
     private byte* data;
     private void* owned;
 
@@ -24,8 +25,11 @@ internal sealed unsafe class WeightMatrix : IDisposable
         StoredBytes = storedBytes;
     }
 
-    private WeightMatrix(int rows, int columns, int padded, Func<GroupQuantizedWeight> read)
-        : this(GgmlType.F32, rows, columns, padded, null, null, 4L * rows * padded) => quantized = read;
+    private WeightMatrix(GgmlType type, int rows, int columns, int padded, Func<EncodedWeight> read)
+        : this(type, rows, columns, padded, null, null, (long)rows * padded * type.BlockBytes()) => encoded = read;
+
+    /// <summary>How the checkpoint encodes the weight, in words, once it was read; null where it is used as stored.</summary>
+    public string? Encoding { get; set; }
 
     /// <summary>Storage type.</summary>
     public GgmlType Type { get; }
@@ -44,6 +48,9 @@ internal sealed unsafe class WeightMatrix : IDisposable
 
     public byte* Data => data;
 
+    /// <summary>True where <see cref="Data"/> is there.</summary>
+    public bool HasRows => data != null;
+
     /// <summary>Wraps rows that lie one after the other; <paramref name="address"/> must outlive the matrix.</summary>
     public static WeightMatrix Borrow(GgmlType type, int rows, int columns, nint address)
     {
@@ -58,12 +65,13 @@ internal sealed unsafe class WeightMatrix : IDisposable
         return new WeightMatrix(type, rows, columns, padded, copy, copy, rows * to);
     }
 
-    /// <summary>A weight of a quantized checkpoint, read when it is laid out or, where that cannot be, decoded to f32.</summary>
-    public static WeightMatrix Quantized(int rows, int columns, Func<GroupQuantizedWeight> read)
-    {
-        var padded = (columns + 31) / 32 * 32;
-        return new WeightMatrix(rows, columns, padded, read);
-    }
+    /// <summary>A weight of an encoded checkpoint, read when it is laid out or, where that cannot be, decoded to floats.</summary>
+    /// <param name="type">A type of floats that holds what it decodes to exactly.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="read">Reads the weight.</param>
+    public static WeightMatrix Encoded(GgmlType type, int rows, int columns, Func<EncodedWeight> read) =>
+        new(type, rows, columns, (columns + 31) / 32 * 32, read);
 
     /// <summary>Copies rows of floats (a fused or transposed weight in parts) into a matrix of its own, in the type it was stored in.</summary>
     /// <param name="type">F32, F16 or BF16.</param>
@@ -89,23 +97,36 @@ internal sealed unsafe class WeightMatrix : IDisposable
     /// <summary>The weight laid out for products with 8-bit activations; null where its encoding has no such layout.</summary>
     public PackedMatrix? Pack(Pages pages, WorkerPool pool)
     {
-        if (quantized is not null) return GroupSource.For(quantized()) is { } source ? PanelMatrix.Pack(source, pages, pool) : null;
+        if (encoded is not null)
+        {
+            var weight = encoded();
+            Encoding = weight.Summary;
+            return EncodedPanels.Pack(weight, pages, pool);
+        }
         if (GgufPanel.For(Type) is not { } format || PaddedColumns % Type.BlockElements() != 0) return null;
         var packed = PanelMatrix.Pack(new GgufSource(format, Rows, PaddedColumns, data, (nint)Type.RowBytes(PaddedColumns)), pages, pool);
         if (owned is null) Pages.Forget(data, Rows * Type.RowBytes(PaddedColumns));
         return packed;
     }
 
-    /// <summary>Makes <see cref="Data"/> ready, which a quantized weight that is laid out in panels never needs.</summary>
+    /// <summary>Makes <see cref="Data"/> ready, which an encoded weight that is laid out in panels never needs.</summary>
     public void Decode()
     {
-        if (quantized is null || data != null) return;
-        var weight = quantized();
-        var rowBytes = (nuint)PaddedColumns * sizeof(float);
-        owned = NativeMemory.AlignedAlloc((nuint)Rows * rowBytes, 64);
+        if (encoded is null || data != null) return;
+        var weight = encoded();
+        Encoding = weight.Summary;
+        var rowBytes = Type.RowBytes(PaddedColumns);
+        owned = NativeMemory.AlignedAlloc((nuint)(Rows * rowBytes), 64);
         data = (byte*)owned;
-        NativeMemory.Clear(owned, (nuint)Rows * rowBytes);
-        Parallel.For(0, Rows, row => weight.DecodeRow(row, new Span<float>(data + (nuint)row * rowBytes, Columns)));
+        NativeMemory.Clear(owned, (nuint)(Rows * rowBytes));
+        var type = Type switch { GgmlType.F16 => ElementType.F16, GgmlType.BF16 => ElementType.BF16, _ => ElementType.F32 };
+        var used = (int)Type.RowBytes(Columns);
+        Parallel.For(0, Rows, () => new float[Columns], (row, _, line) =>
+        {
+            weight.DecodeRow(row, line);
+            ElementConversion.FromSingle(type, line, new Span<byte>(data + row * rowBytes, used));
+            return line;
+        }, _ => { });
     }
 
     public void Dispose()

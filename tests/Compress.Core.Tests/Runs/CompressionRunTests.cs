@@ -6,6 +6,7 @@ using Compress.Core.Recipes;
 using Compress.Core.Runs;
 using Compress.Core.Tests.Pipeline;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 
 namespace Compress.Core.Tests.Runs;
 
@@ -58,7 +59,7 @@ public sealed class CompressionRunTests : IDisposable
         var source = Assert.IsType<DecodingTensorSource>(reopened.Tensors);
         foreach (var site in result.Sites.Select(s => s.Site).Distinct())
         {
-            var (written, read) = (checkpoint.ReadQuantized(site)!, source.ReadQuantized(site + ".weight")!);
+            var (written, read) = (checkpoint.ReadQuantized(site)!, (GroupQuantizedWeight)source.ReadEncoded(site + ".weight")!);
             Assert.Equal(written.Codes, read.Codes);
             Assert.Equal(written.Scales, read.Scales);
         }

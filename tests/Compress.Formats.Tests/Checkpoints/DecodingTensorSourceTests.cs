@@ -44,9 +44,9 @@ public sealed class DecodingTensorSourceTests : IDisposable
             var info = model.Tensors.Tensors[name + ".weight"];
             Assert.Equal((ElementType.F32, $"[{weight.Rows}, {weight.Columns}]"), (info.Type, info.ShapeText));
             GoldenPacking.AssertDecodes(weight, Values(model.Tensors, info.Name), name);
-            GoldenPacking.AssertSame(weight, ((DecodingTensorSource)model.Tensors).ReadQuantized(info.Name)!);
+            GoldenPacking.AssertSame(weight, (GroupQuantizedWeight)((DecodingTensorSource)model.Tensors).ReadEncoded(info.Name)!);
         }
-        Assert.Null(((DecodingTensorSource)model.Tensors).ReadQuantized("head.weight"));
+        Assert.Null(((DecodingTensorSource)model.Tensors).ReadEncoded("head.weight"));
         Assert.Contains("model.a.weight", Assert.Throws<ModelFileException>(() =>
             model.Tensors.Open("model.a.weigth")).Message, StringComparison.Ordinal);
         var view = model.Tensors.Open("model.a.weight");

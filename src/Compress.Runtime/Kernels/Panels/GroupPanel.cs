@@ -89,9 +89,10 @@ internal sealed unsafe class GroupSource : PanelSource
 
     public override int[]? InputOrder { get; }
 
-    /// <summary>The weight as panels; null where its groups do not fit blocks of 16 columns.</summary>
+    /// <summary>The weight as panels; null where its groups do not fit blocks of 16 columns or its codes no planes.</summary>
     public static GroupSource? For(GroupQuantizedWeight weight)
     {
+        if (weight.Bits is not (2 or 3 or 4 or 5 or 6 or 8)) return null;
         var columns = (weight.Columns + CodePlanes.BlockColumns - 1) / CodePlanes.BlockColumns * CodePlanes.BlockColumns;
         var whole = weight.GroupSize >= weight.Columns;
         if (!whole && weight.GroupSize % 16 != 0) return null;

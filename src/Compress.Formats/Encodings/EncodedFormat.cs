@@ -1,0 +1,80 @@
+using System.Text.Json.Nodes;
+using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings.Positions;
+using Compress.Formats.Encodings.Values;
+
+namespace Compress.Formats.Encodings;
+
+/// <summary>
+/// Compress's own storage of encoded weights in safetensors: the tensor <c>NAME</c> is replaced by <c>NAME.PART</c> for each part of its
+/// positions and values, and <c>NAME.outliers.PART</c> for those of its outliers. The layout is specified in docs/formats.md.
+/// </summary>
+public static class EncodedFormat
+{
+    const string PositionsKey = "positions", ValuesKey = "values", OutliersKey = "outliers";
+
+    /// <summary>What a reader has to know of a weight beside its tensors and shape; the same for weights of the same encoding.</summary>
+    /// <param name="weight">The weight.</param>
+    public static JsonObject Describe(EncodedWeight weight)
+    {
+        var (layers, outliers) = Layers(weight);
+        var json = new JsonObject { [PositionsKey] = layers.Positions.Describe(), [ValuesKey] = layers.Values.Describe() };
+        if (outliers is not null) json[OutliersKey] = outliers.Values.Describe();
+        return json;
+    }
+
+    /// <summary>The tensors of a weight.</summary>
+    /// <param name="tensor">The tensor that it stands for.</param>
+    /// <param name="weight">The weight.</param>
+    public static IReadOnlyList<PackedTensor> Pack(string tensor, EncodedWeight weight)
+    {
+        var (layers, outliers) = Layers(weight);
+        return [.. Pack(tensor, layers), .. outliers is null ? [] : Pack($"{tensor}.{OutliersKey}", outliers)];
+    }
+
+    /// <summary>Reads a weight.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="file">Its path, for messages.</param>
+    /// <param name="tensor">The tensor that it stands for.</param>
+    /// <param name="encoding">What <see cref="Describe"/> wrote.</param>
+    /// <param name="rows">Rows; with the columns no more than an array can index.</param>
+    /// <param name="columns">Columns, at least 1.</param>
+    /// <exception cref="ModelFileException">A part is missing, or its type, shape or values do not fit.</exception>
+    internal static EncodedWeight Read(ITensorSource source, string file, string tensor, QuantizationConfigReader encoding, int rows, int columns)
+    {
+        try
+        {
+            var parts = new StoredParts(source, file, tensor);
+            var positions = WeightPositions.ReadAny(encoding.Object(PositionsKey), parts, rows, columns);
+            var layers = new LayeredWeight(positions, WeightValues.ReadAny(encoding.Object(ValuesKey), parts, positions));
+            EncodedWeight weight = positions is DensePositions && layers.ToGroups() is { } groups ? groups : layers;
+            if (!encoding.Has(OutliersKey)) return weight;
+            var outlierParts = new StoredParts(source, file, $"{tensor}.{OutliersKey}");
+            var places = CsrPositions.Read(outlierParts, rows, columns);
+            return new DenseAndSparseWeight(
+                weight, new LayeredWeight(places, WeightValues.ReadAny(encoding.Object(OutliersKey), outlierParts, places)));
+        }
+        catch (ArgumentException e)
+        {
+            throw new ModelFileException(file, $"the weight \"{Suggestion.Shorten(tensor)}\" is damaged: {e.Message}.", "Export it again.", e);
+        }
+    }
+
+    /// <summary>The element type that a weight decodes to without loss, from headers alone.</summary>
+    internal static ElementType DecodedType(ITensorSource source, string file, string tensor, QuantizationConfigReader encoding) =>
+        !encoding.Has(OutliersKey) && encoding.Object(ValuesKey).String("kind") == FloatValues.Name
+            ? FloatValues.TypeOf(new StoredParts(source, file, tensor))
+            : ElementType.F32;
+
+    static IEnumerable<PackedTensor> Pack(string tensor, LayeredWeight layers) =>
+        layers.Positions.Parts().Concat(layers.Values.Parts(layers.Rows, layers.Columns))
+            .Select(p => new PackedTensor(TensorInfo.Of($"{tensor}.{p.Name}", p.Type, p.Shape), p.Bytes));
+
+    static (LayeredWeight Layers, LayeredWeight? Outliers) Layers(EncodedWeight weight) => weight switch
+    {
+        LayeredWeight layers => (layers, null),
+        GroupQuantizedWeight groups => (LayeredWeight.Of(groups), null),
+        DenseAndSparseWeight sum => (Layers(sum.Base).Layers, sum.Outliers),
+        _ => throw new ArgumentException($"{weight.GetType().Name} has no place in the format", nameof(weight)),
+    };
+}
