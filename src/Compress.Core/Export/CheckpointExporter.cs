@@ -29,10 +29,14 @@ internal sealed class CheckpointExporter(
     /// <exception cref="ExportException">The checkpoint cannot be expressed in the format, or reads back differently.</exception>
     public ExportResult Export(ExportRecipe export, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
-        if (export.Format == "compressed-tensors")
+        switch (export.Format)
         {
-            WritePacked(target, progress, cancellation);
-            return Verified(export.Format, target, checkpoint);
+            case "compressed-tensors":
+                WritePacked(target, progress, cancellation);
+                return Verified(export.Format, target, checkpoint);
+            case ExportRecipe.OwnFormat:
+                WriteEncoded(export.Sparse ?? SparseStorage.Auto, target, progress, cancellation);
+                return Verified(export.Format, target, checkpoint);
         }
         // What others load as a dense model has the original's element types, so this is what the check compares with.
         using var dense = new RetypedTensors(checkpoint, original.Tensors.Tensors);
@@ -69,6 +73,8 @@ internal sealed class CheckpointExporter(
         foreach (var site in SiteSelection.All(original.Spec))
         {
             var scheme = stages?.SchemeOf(site.Shape.Name);
+            if (scheme is null && stages?.IsEncoded(site.Shape.Name) == true)
+                throw new ExportException(target, $"{site.Shape.Name}: compressed-tensors stores integers in groups only.", "Use format: compress or hf.");
             if (scheme is not null) RequireExpressible(target, site, scheme);
             if (site.Shape.Role == SiteRole.Embedding) continue;
             if (original.Spec.Head.Tied && site.Shape.Role == SiteRole.Head) continue;
@@ -86,7 +92,45 @@ internal sealed class CheckpointExporter(
             cancellation.ThrowIfCancellationRequested();
             if (modules.TryGetValue(tensor.Name, out var spec))
             {
-                foreach (var part in CompressedTensors.Pack(spec.Name, stages!.ReadQuantized(spec.Name)!)) writer.Write(part.Info.Name, part.Bytes);
+                foreach (var part in CompressedTensors.Pack(spec.Name, (GroupQuantizedWeight)stages!.ReadEncoded(spec.Name)!)) writer.Write(part.Info.Name, part.Bytes);
+            }
+            else
+            {
+                writer.Write(tensor.Name, checkpoint.Open(tensor.Name));
+            }
+            checkpoint.Release(tensor.Name);
+            progress.Report(new PhaseAdvanced(i + 1));
+        }
+        writer.Complete();
+    }
+
+    /// <summary>Encodes every tensor twice, to declare its parts and to write them: what is held at once is one weight.</summary>
+    private void WriteEncoded(SparseStorage sparse, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
+    {
+        var export = new EncodedExport(checkpoint, stages, original.Spec, sites, sparse, target);
+        var (config, declared) = (new EncodedConfig(), new List<TensorInfo>());
+        TensorInfo[] all = [.. Exported(checkpoint)];
+        foreach (var tensor in all)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (export.Encode(tensor) is { } weight)
+            {
+                config.Add(tensor.Name, weight);
+                declared.AddRange(EncodedFormat.Pack(tensor.Name, weight).Select(p => p.Info));
+            }
+            else
+            {
+                declared.Add(tensor);
+            }
+            checkpoint.Release(tensor.Name);
+        }
+        using var writer = Begin(target, declared, config.IsEmpty ? null : config.ToJson());
+        foreach (var (i, tensor) in all.Index())
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (export.Encode(tensor) is { } weight)
+            {
+                foreach (var part in EncodedFormat.Pack(tensor.Name, weight)) writer.Write(part.Info.Name, part.Bytes);
             }
             else
             {

@@ -31,10 +31,10 @@ public sealed record StorageFigures(long Bytes, double BitsPerWeight, double Mod
         return new StorageFigures(bytes, bits / elements, 8.0 * stored.Values.Sum(t => t.ByteCount) / all, (double)zeros / elements);
     }
 
-    /// <summary>Bytes of a weight: the tensor itself, or <c>weight_packed</c>, <c>weight_scale</c> and whatever else stands for it.</summary>
+    /// <summary>Bytes of a weight: the tensor itself, or <c>weight_packed</c>, <c>weight.codes</c> and whatever else stands for it.</summary>
     private static long StoredBytes(string name, IReadOnlyDictionary<string, TensorInfo> stored) => stored.TryGetValue(name, out var whole)
         ? whole.ByteCount
-        : stored.Values.Where(t => t.Name.StartsWith(name + "_", StringComparison.Ordinal)).Sum(t => t.ByteCount);
+        : stored.Values.Where(t => t.Name.StartsWith(name, StringComparison.Ordinal) && t.Name[name.Length] is '_' or '.').Sum(t => t.ByteCount);
 
     private static long CountZeros(string name, ITensorSource source)
     {

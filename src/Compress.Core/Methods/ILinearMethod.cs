@@ -65,10 +65,13 @@ public readonly record struct SiteOutlook(double? Sparsity = null, QuantizationS
 public sealed record LinearView(string Name, SiteRole Role, torch.Tensor Weight, torch.Tensor? Mask, int Seed);
 
 /// <summary>What a method made of a site; owns its tensor.</summary>
-/// <param name="Weight">New weight, f32, <c>[out, in]</c>, exactly what <paramref name="Quantized"/> decodes to where that is set.</param>
-/// <param name="Quantized">The integer encoding, where the method quantizes.</param>
-public sealed record LinearResult(torch.Tensor Weight, GroupQuantizedWeight? Quantized = null) : IDisposable
+/// <param name="Weight">New weight, f32, <c>[out, in]</c>, exactly what <paramref name="Encoded"/> decodes to where that is set.</param>
+/// <param name="Encoded">How the weight is stored, where the method quantizes.</param>
+public sealed record LinearResult(torch.Tensor Weight, EncodedWeight? Encoded = null) : IDisposable
 {
+    /// <summary>The encoding where it is one of integer codes in groups, null for others.</summary>
+    public GroupQuantizedWeight? Quantized => Encoded as GroupQuantizedWeight;
+
     /// <inheritdoc/>
     public void Dispose() => Weight.Dispose();
 }

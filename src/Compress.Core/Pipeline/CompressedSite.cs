@@ -9,8 +9,8 @@ namespace Compress.Core.Pipeline;
 /// The new weight <c>[out, in]</c> as later stages and readers see it: in the checkpoint's element type, or the exact decode in f32 where
 /// it is quantized.
 /// </param>
-/// <param name="Quantized">Its integer encoding, where the stage quantized.</param>
-internal sealed record CompressedSite(SelectableSite Site, torch.Tensor Weight, GroupQuantizedWeight? Quantized) : IDisposable
+/// <param name="Encoded">Its encoding, where the stage quantized.</param>
+internal sealed record CompressedSite(SelectableSite Site, torch.Tensor Weight, EncodedWeight? Encoded) : IDisposable
 {
     public void Dispose() => Weight.Dispose();
 }

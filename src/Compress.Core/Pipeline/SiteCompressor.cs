@@ -40,7 +40,7 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
         var view = View(site);
         var log = new SiteLog();
         using var result = Checked(view, method.Apply(view, new StatisticsSet(statistics), log), log);
-        var stored = result.Quantized is null ? result.Weight.to(TypeOf(site)) : result.Weight;
+        var stored = result.Encoded is null ? result.Weight.to(TypeOf(site)) : result.Weight;
         var after = stored.to(ScalarType.Float32);
         var comparison = WeightScan.Compare(view.Weight, after);
         var report = new SiteReport
@@ -53,8 +53,9 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
             Rows = site.Shape.OutFeatures,
             Columns = site.Shape.InFeatures,
             Zeros = comparison.Zeros / (double)after.numel(),
-            Bits = result.Quantized?.Bits,
+            Bits = result.Encoded?.CodeBits,
             GroupSize = result.Quantized?.GroupSize,
+            BitsPerWeight = 8.0 * result.Encoded?.StoredBytes / after.numel(),
             WeightError = SiteErrors.Ratio(comparison.ErrorSquared, comparison.NormSquared),
             OutputError = SiteErrors.Output(view.Weight, after, statistics),
             Rung = log.Rung,
@@ -65,7 +66,7 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
         };
         // The result's own tensor goes with the scope; where no cast was needed, stored is that tensor.
         var kept = ReferenceEquals(stored, result.Weight) ? stored.alias() : stored;
-        return (new CompressedSite(site, kept.MoveToOuterDisposeScope(), result.Quantized), report);
+        return (new CompressedSite(site, kept.MoveToOuterDisposeScope(), result.Encoded), report);
     }
 
     private ScalarType TypeOf(SelectableSite site) => TensorBridge.ScalarTypeOf(source.Tensors[site.Spec.Weight.Tensor].Type);
@@ -74,7 +75,7 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
     {
         if (!result.Weight.shape.AsSpan().SequenceEqual(view.Weight.shape) || result.Weight.dtype != ScalarType.Float32)
             throw Broken(view, "returned a weight of another shape or type");
-        if (result.Quantized is { } quantized && !WeightScan.IsDecodeOf(result.Weight, quantized))
+        if (result.Encoded is { } encoded && !WeightScan.IsDecodeOf(result.Weight, encoded))
             throw Broken(view, "returned a weight that is not the decode of its codes");
         if (view.Mask is not null && result.Weight.ne(0).logical_and(view.Mask.logical_not()).any().item<bool>())
             throw Broken(view, "revived weights that an earlier stage removed");

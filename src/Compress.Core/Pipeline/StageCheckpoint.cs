@@ -10,7 +10,7 @@ namespace Compress.Core.Pipeline;
 /// evaluation and the exporters read. Stages stack.
 /// </summary>
 /// <remarks>
-/// A quantized site's tensor is F32: the exact decode of its codes, made when it is opened and kept until <see cref="Release"/>. Dense
+/// A quantized site's tensor is F32: the exact decode of its encoding, made when it is opened and kept until <see cref="Release"/>. Dense
 /// sites have the checkpoint's own element type.
 /// </remarks>
 public sealed class StageCheckpoint : ITensorSource
@@ -37,15 +37,23 @@ public sealed class StageCheckpoint : ITensorSource
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors;
 
-    /// <summary>The encoding of a quantized site as its last stage left it; null where the site is dense.</summary>
+    /// <summary>A quantized site as its last stage left it; null where the site is dense.</summary>
     /// <param name="site">Site name.</param>
-    public GroupQuantizedWeight? ReadQuantized(string site)
+    public EncodedWeight? ReadEncoded(string site)
     {
-        if (siteFiles.TryGetValue(site, out var file)) return file.ReadQuantized(site);
-        return below is StageCheckpoint earlier ? earlier.ReadQuantized(site) : null;
+        if (siteFiles.TryGetValue(site, out var file)) return file.ReadEncoded(site);
+        return below is StageCheckpoint earlier ? earlier.ReadEncoded(site) : null;
     }
 
-    /// <summary>How a site is quantized, without reading its codes; null where it is dense.</summary>
+    /// <summary>Whether a site is quantized.</summary>
+    /// <param name="site">Site name.</param>
+    public bool IsEncoded(string site)
+    {
+        if (siteFiles.TryGetValue(site, out var file)) return file.Sites[site] is not null;
+        return below is StageCheckpoint earlier && earlier.IsEncoded(site);
+    }
+
+    /// <summary>How a site is quantized in groups of integers, without reading its codes; null where it is dense or encoded otherwise.</summary>
     /// <param name="site">Site name.</param>
     public QuantizationScheme? SchemeOf(string site)
     {
@@ -103,7 +111,7 @@ public sealed class StageCheckpoint : ITensorSource
     private NativeTensorMemory Decode(string name, List<(LinearSpec Spec, PartFile File)> sites)
     {
         using var scope = torch.NewDisposeScope();
-        var weights = sites.Select(s => (s.Spec.Weight, StoredWeight.Decode(s.File.ReadQuantized(s.Spec.Name)!))).ToList();
+        var weights = sites.Select(s => (s.Spec.Weight, StoredWeight.Decode(s.File.ReadEncoded(s.Spec.Name)!))).ToList();
         using var stored = StoredWeight.Assemble(below, name, weights, torch.ScalarType.Float32);
         below.Release(name);
         var memory = new NativeTensorMemory(Tensors[name].ByteCount);

@@ -1,7 +1,6 @@
 using Compress.Core.Graph;
 using Compress.Core.Methods;
 using Compress.Core.Runs;
-using Compress.Formats.Encodings;
 using TorchSharp;
 
 namespace Compress.Core.Pipeline;
@@ -9,7 +8,7 @@ namespace Compress.Core.Pipeline;
 /// <summary>Holds a finished stage's files to what its method promised: the last look before the next stage builds on them.</summary>
 internal static class StageInvariants
 {
-    /// <summary>Reads every compressed site back from disk and checks zeros, pattern, and codes.</summary>
+    /// <summary>Reads every compressed site back from disk and checks zeros, pattern, and bits.</summary>
     /// <exception cref="InvalidOperationException">A promise is broken: a bug.</exception>
     public static void Require(StageJob job)
     {
@@ -24,10 +23,9 @@ internal static class StageInvariants
             var site = sites[report.Site];
             var weight = TensorBridge.Load(job.Result, site.Spec.Weight, report.Rows, report.Columns, torch.ScalarType.Float32, torch.CPU);
             if (Zeros(weight) != report.Zeros) throw Broken(report, "has other zeros on disk than in memory");
-            var quantized = job.Result.ReadQuantized(report.Site);
+            var encoded = job.Result.ReadEncoded(report.Site);
             RequireOutlook(report, method.Outlook(site.Shape));
-            if (quantized?.Bits != report.Bits) throw Broken(report, "has another bit width on disk than in memory");
-            if (quantized is not null) RequireCodes(report, quantized);
+            if (encoded?.CodeBits != report.Bits) throw Broken(report, "has another bit width on disk than in memory");
             if (job.Stage.KeepSparsity) RequireMask(job, site, weight, report);
             job.Result.Release(site.Spec.Weight.Tensor);
         }
@@ -41,12 +39,6 @@ internal static class StageInvariants
         // A method may round the number of zeros down in each row, never further.
         if (outlook.Sparsity is { } sparsity && report.Zeros < Math.Floor(report.Columns * sparsity) / report.Columns)
             throw Broken(report, FormattableString.Invariant($"has fewer zeros than {sparsity:P1}"));
-    }
-
-    private static void RequireCodes(SiteReport report, GroupQuantizedWeight weight)
-    {
-        if (weight.Codes.AsSpan().ContainsAnyInRange((byte)Math.Min(255, 1 << weight.Bits), byte.MaxValue) && weight.Bits < 8)
-            throw Broken(report, $"has codes beyond {weight.Bits} bits");
     }
 
     private static void RequireMask(StageJob job, SelectableSite site, torch.Tensor weight, SiteReport report)

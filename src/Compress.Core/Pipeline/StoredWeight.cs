@@ -36,8 +36,8 @@ internal static class StoredWeight
         return stored.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The exact decode of a quantized weight, f32 <c>[rows, columns]</c> on the CPU, in the current dispose scope.</summary>
-    public static Tensor Decode(GroupQuantizedWeight weight)
+    /// <summary>The exact decode of an encoded weight, f32 <c>[rows, columns]</c> on the CPU, in the current dispose scope.</summary>
+    public static Tensor Decode(EncodedWeight weight)
     {
         // Not disposed: its memory becomes the result.
         var matrix = HostMatrix.Empty(weight.Rows, weight.Columns);

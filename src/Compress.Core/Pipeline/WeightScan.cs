@@ -32,7 +32,7 @@ internal static class WeightScan
     /// <summary>True where a weight has, bit for bit, the values that an encoding decodes to.</summary>
     /// <param name="weight">Borrowed weight, f32.</param>
     /// <param name="encoding">The encoding.</param>
-    public static bool IsDecodeOf(torch.Tensor weight, GroupQuantizedWeight encoding)
+    public static bool IsDecodeOf(torch.Tensor weight, EncodedWeight encoding)
     {
         using var matrix = HostMatrix.Of(weight);
         if (matrix.Rows != encoding.Rows || matrix.Columns != encoding.Columns) return false;

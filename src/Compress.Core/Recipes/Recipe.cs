@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Compress.Core.Evaluation;
 using Compress.Core.Methods;
+using Compress.Formats.Encodings;
 
 namespace Compress.Core.Recipes;
 
@@ -166,9 +167,18 @@ public sealed record SpeedRecipe : EvaluationRecipe
 /// <summary>One checkpoint to write.</summary>
 public sealed record ExportRecipe
 {
-    /// <summary>Format of the checkpoint: <c>hf</c> or <c>compressed-tensors</c>.</summary>
-    [AllowedValues("hf", "compressed-tensors")]
+    /// <summary>Name of Compress's own format.</summary>
+    internal const string OwnFormat = EncodedConfig.Method;
+
+    /// <summary>
+    /// Format of the checkpoint: <c>hf</c> (dense), <c>compressed-tensors</c> (integers in groups, read by vLLM and transformers), or
+    /// <c>compress</c>, in which every weight has the smallest encoding that holds it, sparse ones included.
+    /// </summary>
+    [AllowedValues("hf", "compressed-tensors", OwnFormat)]
     public required string Format { get; init; }
+
+    /// <summary>How zeros are stored in the format <c>compress</c>; default: <c>auto</c>.</summary>
+    public SparseStorage? Sparse { get; init; }
 
     /// <summary>Folder to write, relative to the run folder.</summary>
     public required string To { get; init; }

@@ -108,6 +108,11 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
 
     private void CheckExports(List<(SiteShape Site, QuantizationScheme Scheme)> encodings)
     {
+        foreach (var (i, _) in recipe.Value.Export.Index().Where(e => e.Item is { Sparse: not null, Format: not ExportRecipe.OwnFormat }))
+        {
+            Report(string.Create(CultureInfo.InvariantCulture, $"export.{i}.sparse"),
+                $"says how zeros are stored, which only the format {ExportRecipe.OwnFormat} can choose.", "Leave it out.");
+        }
         foreach (var (i, export) in recipe.Value.Export.Index().Where(e => e.Item.Format == "compressed-tensors"))
         {
             var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}.format");

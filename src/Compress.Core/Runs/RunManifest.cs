@@ -16,7 +16,7 @@ public sealed record RunManifest(
     SortedDictionary<string, string> Environment)
 {
     /// <summary>The layout that this version writes.</summary>
-    public const int CurrentFormat = 1;
+    public const int CurrentFormat = 2;
 
     /// <summary>Number of threads of tensor operations; rounding may depend on it.</summary>
     public const string ThreadsKey = "threads";

@@ -36,6 +36,9 @@ public sealed record SiteReport
     /// <summary>Columns of a group, where the site was quantized.</summary>
     public int? GroupSize { get; init; }
 
+    /// <summary>Stored bits over elements, where the site was quantized: codes, scales, tables, outliers and padding.</summary>
+    public double? BitsPerWeight { get; init; }
+
     /// <summary><c>‖W − W'‖² / ‖W‖²</c>, Frobenius.</summary>
     public required double WeightError { get; init; }
 

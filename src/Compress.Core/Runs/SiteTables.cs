@@ -47,6 +47,9 @@ internal static class SiteTables
         [JsonPropertyName("group_size")]
         public int? GroupSize { get; init; }
 
+        [JsonPropertyName("bits_per_weight")]
+        public double? BitsPerWeight { get; init; }
+
         [JsonPropertyName("weight_error")]
         public double WeightError { get; init; }
 
@@ -80,6 +83,7 @@ internal static class SiteTables
             Zeros = report.Zeros,
             Bits = report.Bits,
             GroupSize = report.GroupSize,
+            BitsPerWeight = report.BitsPerWeight,
             WeightError = report.WeightError,
             OutputError = report.OutputError,
             Rung = Name(report.Rung),

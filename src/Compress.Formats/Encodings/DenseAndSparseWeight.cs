@@ -35,6 +35,9 @@ public sealed record DenseAndSparseWeight : EncodedWeight
     public override long StoredBytes => Base.StoredBytes + Outliers.StoredBytes;
 
     /// <inheritdoc/>
+    public override int? CodeBits => Base.CodeBits;
+
+    /// <inheritdoc/>
     public override string Summary => $"{Base.Summary} and outliers";
 
     /// <inheritdoc/>

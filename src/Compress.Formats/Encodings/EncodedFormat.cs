@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Encodings.Positions;
@@ -30,6 +31,24 @@ public static class EncodedFormat
     {
         var (layers, outliers) = Layers(weight);
         return [.. Pack(tensor, layers), .. outliers is null ? [] : Pack($"{tensor}.{OutliersKey}", outliers)];
+    }
+
+    /// <inheritdoc cref="Read(ITensorSource, string, string, QuantizationConfigReader, int, int)"/>
+    public static EncodedWeight Read(ITensorSource source, string file, string tensor, JsonElement encoding, int rows, int columns) =>
+        Read(source, file, tensor, new QuantizationConfigReader(encoding, file, tensor), rows, columns);
+
+    /// <summary>How a weight is quantized in groups of integers, from headers alone; null where it is encoded otherwise.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="file">Its path, for messages.</param>
+    /// <param name="tensor">The tensor that it stands for.</param>
+    /// <param name="encoding">What <see cref="Describe"/> wrote.</param>
+    /// <param name="columns">Columns.</param>
+    public static QuantizationScheme? SchemeOf(ITensorSource source, string file, string tensor, JsonElement encoding, int columns)
+    {
+        var reader = new QuantizationConfigReader(encoding, file, tensor);
+        if (reader.Has(OutliersKey) || reader.Object(PositionsKey).String("kind") != DensePositions.Name) return null;
+        var values = reader.Object(ValuesKey);
+        return values.String("kind") == IntegerValues.Name ? IntegerValues.SchemeOf(values, new StoredParts(source, file, tensor), columns) : null;
     }
 
     /// <summary>Reads a weight.</summary>

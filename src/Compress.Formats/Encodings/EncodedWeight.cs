@@ -16,6 +16,9 @@ public abstract record EncodedWeight
     /// and the padding of each to whole bytes.</summary>
     public abstract long StoredBytes { get; }
 
+    /// <summary>Bits of a code; null where values are floats.</summary>
+    public abstract int? CodeBits { get; }
+
     /// <summary>The encoding in words: <c>bitmap of 4-bit integers</c>.</summary>
     public abstract string Summary { get; }
 

@@ -49,6 +49,9 @@ public sealed record GroupQuantizedWeight : EncodedWeight
     public override long StoredBytes => ((long)Codes.Length * Bits + 7) / 8 + GridBytes;
 
     /// <inheritdoc/>
+    public override int? CodeBits => Bits;
+
+    /// <inheritdoc/>
     public override string Summary => string.Create(CultureInfo.InvariantCulture, $"{Bits}-bit integers");
 
     /// <inheritdoc/>

@@ -35,6 +35,9 @@ public sealed record LayeredWeight : EncodedWeight
     public override long StoredBytes => Positions.StoredBytes + Values.StoredBytes;
 
     /// <inheritdoc/>
+    public override int? CodeBits => Values is FloatValues ? null : Values.ElementBits;
+
+    /// <inheritdoc/>
     public override string Summary => Positions is DensePositions ? Values.Summary : $"{Positions.Summary} of {Values.Summary}";
 
     /// <inheritdoc/>

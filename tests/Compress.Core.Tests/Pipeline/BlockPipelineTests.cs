@@ -5,6 +5,7 @@ using Compress.Core.Pipeline;
 using Compress.Core.Recipes;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 using static TorchSharp.torch;
 
 namespace Compress.Core.Tests.Pipeline;
@@ -77,12 +78,12 @@ public sealed class BlockPipelineTests : IDisposable
         var final = TensorBridge.Load(quantized.Open(Site + ".weight"), ScalarType.Float32);
         Assert.Equal(0.5, sparse.eq(0).to(ScalarType.Float32).mean().item<float>());
         Assert.False(sparse.eq(0).logical_and(final.ne(0)).any().item<bool>());
-        var encoding = quantized.ReadQuantized(Site)!;
+        var encoding = (GroupQuantizedWeight)quantized.ReadEncoded(Site)!;
         Assert.Equal((32, 48, 4, 20, 3), (encoding.Rows, encoding.Columns, encoding.Bits, encoding.GroupSize, encoding.Groups));
         var row = new float[48];
         encoding.DecodeRow(3, row);
         Assert.Equal(row, final[3].data<float>().ToArray());
-        Assert.Null(pruned.ReadQuantized(Site));
+        Assert.Null(pruned.ReadEncoded(Site));
         Assert.Equal(4, quantized.SchemeOf(Site)!.Bits);
     }
 
@@ -166,7 +167,7 @@ public sealed class BlockPipelineTests : IDisposable
         var before = TensorBridge.Load(model.Tensors.Open(name)).t();
         var after = TensorBridge.Load(exported.Open(name)).t();
         Assert.Equal([96, 32], after.shape);
-        var codes = first.ReadQuantized(name[..^".weight".Length] + ".q")!;
+        var codes = (GroupQuantizedWeight)first.ReadEncoded(name[..^".weight".Length] + ".q")!;
         var decoded = new float[32 * 32];
         codes.Decode(decoded);
         Assert.Equal(decoded, after[TensorIndex.Slice(0, 32)].contiguous().data<float>().ToArray());

@@ -59,10 +59,75 @@ public sealed class CompressionRunTests : IDisposable
         var source = Assert.IsType<DecodingTensorSource>(reopened.Tensors);
         foreach (var site in result.Sites.Select(s => s.Site).Distinct())
         {
-            var (written, read) = (checkpoint.ReadQuantized(site)!, (GroupQuantizedWeight)source.ReadEncoded(site + ".weight")!);
+            var (written, read) = ((GroupQuantizedWeight)checkpoint.ReadEncoded(site)!, (GroupQuantizedWeight)source.ReadEncoded(site + ".weight")!);
             Assert.Equal(written.Codes, read.Codes);
             Assert.Equal(written.Scales, read.Scales);
         }
+    }
+
+    [Theory]
+    [InlineData(SparseStorage.Auto, "bitmap of 4-bit integers")]
+    [InlineData(SparseStorage.Dense, "4-bit integers")]
+    [InlineData(SparseStorage.Csr, "csr of 4-bit integers")]
+    public async Task The_own_format_holds_what_the_stage_made_in_the_encoding_asked_for(SparseStorage sparse, string encoding)
+    {
+        var result = await tiny.Run(Two with
+        {
+            Export =
+            [
+                new ExportRecipe { Format = "compress", To = "own", Sparse = sparse },
+                new ExportRecipe { Format = "compressed-tensors", To = "packed" },
+            ],
+        });
+        using var original = ModelFolder.Open(tiny.Model);
+        using var reopened = ModelFolder.Open(result.Exports[0].Path);
+        using var packed = ModelFolder.Open(result.Exports[1].Path);
+        var (source, twin) = ((DecodingTensorSource)reopened.Tensors, (DecodingTensorSource)packed.Tensors);
+        Assert.Equal(original.Tensors.Tensors.Keys.Order(), source.Tensors.Keys.Order());
+        var bytes = 0L;
+        foreach (var name in source.Tensors.Keys.Where(twin.IsEncoded))
+        {
+            var weight = source.ReadEncoded(name)!;
+            Assert.Equal(encoding, weight.Summary);
+            Assert.Equal(Decoded(twin.ReadEncoded(name)!), Decoded(weight));
+            bytes += weight.StoredBytes;
+        }
+        var (own, other) = (result.Exports[0].Figures, result.Exports[1].Figures);
+        Assert.Equal(21, source.Tensors.Keys.Count(source.IsEncoded));
+        Assert.Equal(8.0 * bytes / source.Tensors.Values.Where(t => source.IsEncoded(t.Name)).Sum(t => t.ElementCount), own.BitsPerWeight);
+        Assert.Equal(other.Zeros, own.Zeros);
+        Assert.Equal(sparse == SparseStorage.Auto, own.BitsPerWeight < 4.2);
+    }
+
+    [Fact]
+    public async Task Pruned_weights_are_stored_sparse_in_their_own_type()
+    {
+        var result = await tiny.Run(tiny.Recipe(TinyRun.Wanda()) with { Export = [new ExportRecipe { Format = "compress", To = "own" }] });
+        using var reopened = ModelFolder.Open(result.Exports[0].Path);
+        var source = (DecodingTensorSource)reopened.Tensors;
+        foreach (var site in result.Sites)
+        {
+            Assert.Equal("bitmap of F16", source.ReadEncoded(site.Site + ".weight")!.Summary);
+            Assert.Equal(ElementType.F16, source.Tensors[site.Site + ".weight"].Type);
+        }
+        Assert.InRange(result.Exports[0].Figures.BitsPerWeight, 8.9, 9.1);
+        // Its own format is a model like any other: the next run starts from it.
+        var again = await tiny.Run(tiny.Recipe(TinyRun.Rtn(keepSparsity: true)) with { Model = result.Exports[0].Path }, "again");
+        Assert.InRange(again.Exports[0].Figures.Zeros, 0.49, 0.7);
+    }
+
+    [Fact]
+    public async Task How_zeros_are_stored_is_asked_of_the_own_format_alone()
+    {
+        var recipe = Two with { Export = [new ExportRecipe { Format = "hf", To = "hf", Sparse = SparseStorage.Bitmap }] };
+        Assert.Contains("compress", (await Assert.ThrowsAsync<RecipeException>(() => tiny.Run(recipe))).Message, StringComparison.Ordinal);
+    }
+
+    private static float[] Decoded(EncodedWeight weight)
+    {
+        var values = new float[weight.Rows * weight.Columns];
+        weight.Decode(values);
+        return values;
     }
 
     [Fact]

@@ -94,6 +94,13 @@ public sealed class IntegerValues : WeightValues
         if (Grid.GroupIndex is { } index) yield return new StoredPart(IndexPart, ElementType.I32, [columns], MemoryMarshal.AsBytes<int>(index).ToArray());
     }
 
+    internal static QuantizationScheme SchemeOf(QuantizationConfigReader config, StoredParts parts, int columns) => new(
+        config.Integer("bits", 2, 8),
+        config.Has("group_size") ? config.Integer("group_size", 1, columns) : null,
+        !config.Has("zero_bits"),
+        config.Has("activation_order") && config.Boolean("activation_order"),
+        parts.Type(ScalePart));
+
     internal static IntegerValues Read(QuantizationConfigReader config, StoredParts parts, WeightPositions positions)
     {
         var (rows, columns, bits) = (positions.Rows, positions.Columns, config.Integer("bits", 2, 8));
