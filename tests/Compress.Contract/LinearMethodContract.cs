@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Compress.Core.Graph;
 using Compress.Core.Methods;
 using Compress.Core.Recipes;
+using Compress.Formats.Encodings;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -93,10 +94,10 @@ public sealed class LinearMethodContract
     {
         var (a, b) = (s.Run(), s.Run());
         Assert.Equal(Convert.ToHexString(SHA256.HashData(a.Weight.bytes)), Convert.ToHexString(SHA256.HashData(b.Weight.bytes)));
-        if (a.Quantized is not { } q) return;
-        Assert.Equal(q.Codes, b.Quantized!.Codes);
-        Assert.Equal(q.Scales, b.Quantized.Scales);
-        Assert.Equal(q.Zeros, b.Quantized.Zeros);
+        if (a.Encoded is null) return;
+        var (first, second) = (EncodedFormat.Pack("site", a.Encoded), EncodedFormat.Pack("site", b.Encoded!));
+        Assert.Equal(first.Select(p => p.Info.Name), second.Select(p => p.Info.Name));
+        Assert.All(first.Zip(second), p => Assert.Equal(p.First.Bytes, p.Second.Bytes));
     }
 
     private static void Borrows(Subject s)

@@ -36,6 +36,11 @@ internal sealed class Subject
         }
         if (options.GetProperty("Pattern") is not null) yield return new Subject(method, ("Pattern", Pattern.Of(2, 4)));
         if (options.GetProperty("Bits") is null) yield break;
+        if (options.GetProperty("GroupSize") is null)
+        {
+            for (var bits = 2; bits <= 4; bits++) yield return new Subject(method, ("Bits", bits));
+            yield break;
+        }
         foreach (var (bits, groupSize) in new[] { (4, 16), (3, -1), (2, 48) })
             yield return new Subject(method, ("Bits", bits), ("GroupSize", groupSize));
         foreach (var flag in options.GetProperties().Where(p => p.PropertyType == typeof(bool) && p.Name != "PerTensor"))
@@ -93,15 +98,18 @@ internal sealed class Subject
             Assert.InRange(zeros, asked, exact ? asked : Rows * Columns);
         }
         if (method.Attribute.Kind != StageKind.Quantize) return;
-        var q = result.Quantized!;
-        Assert.Equal((Rows, Columns, choice.Single(c => c.Option == "Bits").Value), (q.Rows, q.Columns, q.Bits));
-        Assert.All(q.Codes, code => Assert.InRange(code, 0, (1 << q.Bits) - 1));
-        Assert.All(q.Scales, scale => Assert.True(scale > 0 && float.IsFinite(scale)));
-        if (q.Symmetric) Assert.All(q.Zeros, zero => Assert.Equal(1 << (q.Bits - 1), zero));
+        var encoded = result.Encoded!;
+        Assert.Equal((Rows, Columns, choice.Single(c => c.Option == "Bits").Value), (encoded.Rows, encoded.Columns, encoded.CodeBits!.Value));
+        if (result.Quantized is { } q)
+        {
+            Assert.All(q.Codes, code => Assert.InRange(code, 0, (1 << q.Bits) - 1));
+            Assert.All(q.Scales, scale => Assert.True(scale > 0 && float.IsFinite(scale)));
+            if (q.Symmetric) Assert.All(q.Zeros, zero => Assert.Equal(1 << (q.Bits - 1), zero));
+        }
         var decoded = new float[Columns];
         for (var row = 0; row < Rows; row++)
         {
-            q.DecodeRow(row, decoded);
+            encoded.DecodeRow(row, decoded);
             Assert.Equal(decoded, result.Weight[row].data<float>().ToArray());
         }
     }

@@ -22,4 +22,17 @@ public class RealModelTests
             }
         }
     }
+
+    [SharedDataFact]
+    public void Tables_stay_closer_than_rounding_and_outliers_closer_still()
+    {
+        var original = StoriesModel.Loss(null);
+        var rtn = StoriesModel.Loss(new Rtn(new() { Bits = 3, GroupSize = -1 }));
+        var dense = StoriesModel.Loss(new SqueezeLlm(new() { Bits = 3, Outliers = 0, Sensitive = 0 }));
+        var apart = StoriesModel.Loss(new SqueezeLlm(new() { Bits = 3 }));
+        var plain = StoriesModel.Loss(new SqueezeLlm(new() { Bits = 3, Outliers = 0, Sensitive = 0, Sensitivity = SqueezeLlm.Sensitivities.None }));
+        Assert.InRange(apart, original, dense);
+        Assert.InRange(dense, original, plain);
+        Assert.InRange(plain, original, original + (rtn - original) * 0.7);
+    }
 }

@@ -4,7 +4,6 @@ using Compress.Core.Planning;
 using Compress.Core.Recipes;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
-using Compress.Formats.Encodings;
 
 namespace Compress.Cli.Reports;
 
@@ -55,20 +54,20 @@ internal sealed record PlanReport(
     {
         var actions = new List<string>();
         double? sparsity = null;
-        QuantizationScheme? encoding = null;
+        (int? Bits, long? Bytes) encoded = default;
         for (var i = 0; i < methods.Count; i++)
         {
             if (!selected[i].Contains(site.Shape.Name)) continue;
             var outlook = methods[i].Outlook(site.Shape);
             sparsity = outlook.Sparsity ?? (recipe.Stages[i].KeepSparsity ? sparsity : null);
-            encoding = outlook.Encoding ?? encoding;
+            if (outlook.Bits is { } bits) encoded = (bits, SitePlan.Encoded(site.Shape, outlook));
             actions.Add(SitePlan.Describe(recipe.Stages[i], outlook));
         }
         var elements = (long)site.Shape.OutFeatures * site.Shape.InFeatures;
         var before = elements * info.Type.Bits() / 8;
         return new SitePlan(
-            site.Shape.Name, info.Name, site.Shape.OutFeatures, site.Shape.InFeatures, actions, sparsity, encoding?.Bits, before,
-            encoding is null ? before : SitePlan.Encoded(site.Shape, encoding));
+            site.Shape.Name, info.Name, site.Shape.OutFeatures, site.Shape.InFeatures, actions, sparsity, encoded.Bits, before,
+            encoded.Bytes ?? before);
     }
 
     private static long Tokens(Recipe recipe, ModelSpec spec) => recipe.Calibration is { } c
@@ -126,8 +125,10 @@ internal sealed record SitePlan(
     long BytesAfter)
 {
     /// <summary>Bytes of a quantized site.</summary>
-    public static long Encoded(SiteShape shape, QuantizationScheme scheme)
+    public static long Encoded(SiteShape shape, SiteOutlook outlook)
     {
+        if (outlook.Codebook is { } codebook) return codebook.Bytes(shape.OutFeatures, shape.InFeatures);
+        var scheme = outlook.Encoding!;
         var groups = (long)shape.OutFeatures * scheme.Groups(shape.InFeatures);
         var bits = ((long)shape.OutFeatures * shape.InFeatures * scheme.Bits)
             + (groups * (scheme.ScaleType.Bits() + (scheme.Symmetric ? 0 : scheme.Bits)))
@@ -140,7 +141,7 @@ internal sealed record SitePlan(
     {
         var name = $"{RecordShape.SnakeCase(stage.Method.Attribute.Kind.ToString())} {stage.Method.Attribute.Name}";
         if (outlook.Sparsity is { } sparsity) name += FormattableString.Invariant($" {100 * sparsity:0.#} %");
-        if (outlook.Encoding is { } encoding) name += FormattableString.Invariant($" {encoding.Bits} bits");
+        if (outlook.Bits is { } bits) name += FormattableString.Invariant($" {bits} bits");
         if (outlook.Encoding?.GroupSize is { } group) name += FormattableString.Invariant($", groups of {group}");
         return name;
     }

@@ -53,8 +53,13 @@ public readonly record struct SiteShape(string Name, SiteRole Role, int OutFeatu
 
 /// <summary>What a method is going to make of a site.</summary>
 /// <param name="Sparsity">Share of zeros, or null where the method sets none or it depends on the weights.</param>
-/// <param name="Encoding">How the weight is quantized, or null where it stays dense.</param>
-public readonly record struct SiteOutlook(double? Sparsity = null, QuantizationScheme? Encoding = null);
+/// <param name="Encoding">How the weight is quantized in groups of integers, or null where it is not.</param>
+/// <param name="Codebook">How the weight is quantized with a table for each row, or null where it is not.</param>
+public readonly record struct SiteOutlook(double? Sparsity = null, QuantizationScheme? Encoding = null, CodebookScheme? Codebook = null)
+{
+    /// <summary>Bits of a code; null where the weight is not quantized.</summary>
+    public int? Bits => Encoding?.Bits ?? Codebook?.Bits;
+}
 
 /// <summary>A site as a method sees it.</summary>
 /// <param name="Name">Site name.</param>

@@ -35,7 +35,7 @@ internal static class StageInvariants
 
     private static void RequireOutlook(SiteReport report, SiteOutlook outlook)
     {
-        if (outlook.Encoding?.Bits is { } bits && report.Bits != bits) throw Broken(report, FormattableString.Invariant($"does not have {bits} bits"));
+        if (outlook.Bits is { } bits && report.Bits != bits) throw Broken(report, FormattableString.Invariant($"does not have {bits} bits"));
         // A method may round the number of zeros down in each row, never further.
         if (outlook.Sparsity is { } sparsity && report.Zeros < Math.Floor(report.Columns * sparsity) / report.Columns)
             throw Broken(report, FormattableString.Invariant($"has fewer zeros than {sparsity:P1}"));

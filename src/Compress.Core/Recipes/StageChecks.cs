@@ -22,7 +22,7 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
     public IReadOnlyList<RecipeProblem> Problems()
     {
         var quantized = new Dictionary<string, int>(StringComparer.Ordinal);
-        var encodings = new List<(SiteShape Site, QuantizationScheme Scheme)>();
+        var (encodings, tables) = (new List<(SiteShape Site, QuantizationScheme Scheme)>(), new List<string>());
         for (var i = 0; i < recipe.Value.Stages.Count; i++)
         {
             var stage = recipe.Value.Stages[i];
@@ -36,8 +36,9 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
             CheckOrder(stage, i, selected, quantized, path);
             var method = stage.Method.Create(stage.Options);
             encodings.AddRange(selected.Select(s => (s.Shape, method.Outlook(s.Shape).Encoding)).Where(s => s.Encoding is not null)!);
+            tables.AddRange(selected.Where(s => method.Outlook(s.Shape).Codebook is not null).Select(s => s.Shape.Name));
         }
-        CheckExports(encodings);
+        CheckExports(encodings, tables);
         return problems;
     }
 
@@ -106,7 +107,7 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         foreach (var site in selected) quantized.TryAdd(site.Shape.Name, index);
     }
 
-    private void CheckExports(List<(SiteShape Site, QuantizationScheme Scheme)> encodings)
+    private void CheckExports(List<(SiteShape Site, QuantizationScheme Scheme)> encodings, List<string> tables)
     {
         foreach (var (i, _) in recipe.Value.Export.Index().Where(e => e.Item is { Sparse: not null, Format: not ExportRecipe.OwnFormat }))
         {
@@ -116,7 +117,9 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         foreach (var (i, export) in recipe.Value.Export.Index().Where(e => e.Item.Format == "compressed-tensors"))
         {
             var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}.format");
-            if (encodings.Count == 0) Report(path, "compressed-tensors packs quantized weights, and no stage quantizes.", "Use hf.");
+            if (tables.Count > 0)
+                Report(path, $"{Names(tables)}: compressed-tensors stores integers in groups, and a stage makes tables.", $"Use {ExportRecipe.OwnFormat}.");
+            else if (encodings.Count == 0) Report(path, "compressed-tensors packs quantized weights, and no stage quantizes.", "Use hf.");
             foreach (var group in encodings.Select(e => (e.Site.Name, Problem: CompressedTensors.Unfit(e.Site.InFeatures, e.Scheme)))
                 .Where(e => e.Problem is not null).GroupBy(e => e.Problem!))
             {

@@ -24,6 +24,22 @@ public sealed record QuantizationScheme(int Bits, int? GroupSize, bool Symmetric
     public int Groups(int columns) => GroupSize is { } size ? (int)(((long)columns + size - 1) / size) : 1;
 }
 
+/// <summary>How a weight is quantized with a table of values for each row, without these values.</summary>
+/// <param name="Bits">Bits of a code.</param>
+/// <param name="Outliers">Share of the weights that is stored apart, in compressed rows.</param>
+public sealed record CodebookScheme(int Bits, double Outliers)
+{
+    /// <summary>Bytes of a weight with tables and outliers in F16.</summary>
+    /// <param name="rows">Output features.</param>
+    /// <param name="columns">Input features.</param>
+    public long Bytes(int rows, int columns)
+    {
+        var apart = (long)(Outliers * rows * columns);
+        var index = Positions.CsrPositions.NarrowColumns(columns) ? 2 : 4;
+        return ((long)rows * columns * Bits + 7) / 8 + ((2L * rows) << Bits) + (apart == 0 ? 0 : 4L * (rows + 1) + apart * (index + 2));
+    }
+}
+
 /// <summary>A tensor ready to be written.</summary>
 /// <param name="Info">Name, type and shape.</param>
 /// <param name="Bytes">Little-endian row-major data.</param>
