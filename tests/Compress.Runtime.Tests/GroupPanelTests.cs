@@ -1,5 +1,7 @@
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Encodings;
+using Compress.Formats.Encodings.Positions;
+using Compress.Formats.Encodings.Values;
 using Compress.Runtime.Kernels.Panels;
 using Compress.Runtime.Model;
 using Compress.Runtime.Threading;
@@ -55,7 +57,68 @@ public unsafe class GroupPanelTests
         RequireProducts(SparsePanelMatrix.Pack(weight, kept, pages, pool)!, weight, kept, tokens, random);
     }
 
-    private static void RequireProducts(PackedMatrix matrix, GroupQuantizedWeight weight, byte[]? kept, int tokens, Random random)
+    public static TheoryData<int, int, int, int> TableCases()
+    {
+        var cases = new TheoryData<int, int, int, int>();
+        foreach (var bits in new[] { 2, 3, 4 })
+        {
+            foreach (var (columns, rows) in new[] { (1280, 37), (200, 5), (31, 16), (2080, 17), (1, 1) })
+            {
+                foreach (var tokens in new[] { 1, 3, 5, 13 }) cases.Add(bits, columns, rows, tokens);
+            }
+        }
+        return cases;
+    }
+
+    [Theory]
+    [MemberData(nameof(TableCases))]
+    public void Table_products_equal_sums_over_tables_of_8_bits_and_outliers_over_exact_ones(int bits, int columns, int rows, int tokens)
+    {
+        var random = new Random(bits + columns);
+        var tables = Enumerable.Range(0, rows << bits).Select(_ => (float)Math.Pow(random.NextDouble() - 0.5, 3)).ToArray();
+        var codes = Enumerable.Range(0, rows * columns).Select(_ => (byte)random.Next(1 << bits)).ToArray();
+        var table = new LayeredWeight(new DensePositions(rows, columns), new TableValues(bits, codes, tables, ElementType.F32));
+        var at = Enumerable.Range(0, rows * columns).Where(_ => random.Next(20) == 0).ToArray();
+        var offsets = Enumerable.Range(0, rows + 1).Select(r => at.Count(i => i < r * columns)).ToArray();
+        var outliers = new LayeredWeight(
+            new CsrPositions(rows, columns, offsets, [.. at.Select(i => i % columns)]), FloatValues.Of(ElementType.F32, [.. at.Select(_ => random.NextSingle() - 0.5f)]));
+        // The same with each row's table rounded to 256 steps between its ends, exactly.
+        var rounded = tables.ToArray();
+        for (var r = 0; r < rows; r++)
+        {
+            var line = rounded.AsSpan(r << bits, 1 << bits);
+            double least = line.ToArray().Min(), step = (line.ToArray().Max() - least) / 255;
+            foreach (ref var value in line) value = (float)(least + step * Math.Round((value - least) / step));
+        }
+        var twin = new LayeredWeight(table.Positions, new TableValues(bits, codes, rounded, ElementType.F32));
+        using var pool = new WorkerPool(2);
+        using var pages = new Pages();
+        RequireProducts(EncodedPanels.Pack(table, pages, pool)!, twin, null, tokens, random, 1e-6 * columns);
+        RequireProducts(EncodedPanels.Pack(new DenseAndSparseWeight(table, outliers), pages, pool)!,
+            new DenseAndSparseWeight(twin, outliers), null, tokens, random, 1e-6 * columns);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Outliers_are_added_to_groups_in_any_order(bool activationOrder)
+    {
+        var random = new Random(5);
+        var weight = RandomGroups(random, 4, 32, 200, symmetric: false, ElementType.F32, activationOrder, 20);
+        var outliers = new LayeredWeight(
+            new CsrPositions(20, 200, [.. Enumerable.Range(0, 21).Select(r => 2 * r)], [.. Enumerable.Range(0, 40).Select(i => i % 2 == 0 ? i : 150 + i)]),
+            FloatValues.Of(ElementType.F32, [.. Enumerable.Range(0, 40).Select(i => 1f + i % 3)]));
+        using var pool = new WorkerPool(2);
+        using var pages = new Pages();
+        var sum = new DenseAndSparseWeight(weight, outliers);
+        RequireProducts(EncodedPanels.Pack(sum, pages, pool)!, sum, null, 14, random, 1e-3);
+    }
+
+    private static void RequireProducts(PackedMatrix matrix, GroupQuantizedWeight weight, byte[]? kept, int tokens, Random random) =>
+        // What f32 loses when terms of the size of the largest code cancel.
+        RequireProducts(matrix, weight, kept, tokens, random, 6e-8 * (1 << weight.Bits) * weight.Scales.Max() * Math.Sqrt(weight.Columns));
+
+    private static void RequireProducts(PackedMatrix matrix, EncodedWeight weight, byte[]? kept, int tokens, Random random, double rounding)
     {
         int padded = matrix.Columns, columns = weight.Columns, rows = weight.Rows;
         var x = new float[tokens * padded];
@@ -72,8 +135,6 @@ public unsafe class GroupPanelTests
             for (var tile = 0; tile < input.Tiles; tile++) input.Quantize(xs, padded, tile, matrix.InputOrder);
             matrix.Multiply(input, 0, matrix.Panels, ys, rows, null, scratch.Floats);
         }
-        // What f32 loses when terms of the size of the largest code cancel.
-        var rounding = 6e-8 * (1 << weight.Bits) * weight.Scales.Max() * Math.Sqrt(columns);
         var decoded = new float[columns];
         for (var r = 0; r < rows; r++)
         {

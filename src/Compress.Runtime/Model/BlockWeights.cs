@@ -13,13 +13,8 @@ internal sealed class Linear(WeightMatrix weight, float[]? bias) : IDisposable
     /// <summary>The weight as products with 8-bit activations read it; null where activations stay floats.</summary>
     public Kernels.Panels.PackedMatrix? Panels { get; private set; }
 
-    /// <summary>What products read.</summary>
-    public string Use => Panels switch
-    {
-        Kernels.Panels.SparsePanelMatrix => "from bitmap and codes",
-        not null => "from codes",
-        null => $"decoded to {Weight.Type}",
-    };
+    /// <summary>What products read, in words.</summary>
+    public string Use => Panels?.Use ?? $"decoded to {Weight.Type}";
 
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public long StoredBytes => Panels?.Bytes ?? Weight.StoredBytes;

@@ -6,7 +6,8 @@ namespace Compress.Runtime.Model;
 
 /// <summary>How the engine runs the weights of one encoding.</summary>
 /// <param name="Encoding">The encoding in words.</param>
-/// <param name="Use"><c>from codes</c>, <c>from bitmap and codes</c>, or <c>decoded to F32</c> (or another type) when the model was opened.</param>
+/// <param name="Use"><c>from codes</c>, <c>from bitmap and codes</c> or the like, or <c>decoded to F32</c> (or another type) when the model was
+/// opened.</param>
 /// <param name="Weights">How many weights.</param>
 public sealed record EncodingUse(string Encoding, string Use, int Weights);
 

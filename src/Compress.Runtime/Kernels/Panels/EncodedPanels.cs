@@ -18,6 +18,8 @@ internal static class EncodedPanels
         GroupQuantizedWeight groups => Dense(groups, pages, pool),
         LayeredWeight { Values: IntegerValues, Positions: not DensePositions } layers when layers.ToGroups() is { } groups =>
             (PackedMatrix?)Sparse(layers, groups, pages, pool) ?? Dense(groups, pages, pool),
+        LayeredWeight { Values: TableValues tables, Positions: DensePositions } => TablePanelMatrix.Pack(weight.Rows, weight.Columns, tables, pages, pool),
+        DenseAndSparseWeight sum when Pack(sum.Base, pages, pool) is { } packed => new OutlierMatrix(packed, sum.Outliers),
         _ => null,
     };
 

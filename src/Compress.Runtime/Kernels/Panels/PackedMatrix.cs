@@ -24,6 +24,9 @@ internal abstract unsafe class PackedMatrix
     /// <summary>Bytes that one pass over the weight reads.</summary>
     public abstract long Bytes { get; }
 
+    /// <summary>What products read, in words.</summary>
+    public virtual string Use => "from codes";
+
     /// <summary>Which input each column takes (activation order), −1 for none; null for the natural order.</summary>
     public int[]? InputOrder { get; protected init; }
 

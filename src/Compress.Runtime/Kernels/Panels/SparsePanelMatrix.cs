@@ -53,6 +53,8 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
     public override long Bytes => bytes;
 
+    public override string Use => "from bitmap and codes";
+
     private int Chunks => (Blocks + PanelFormat.ChunkBlocks - 1) / PanelFormat.ChunkBlocks;
 
     /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns or zero points differ.</summary>
