@@ -45,15 +45,20 @@ public unsafe class GroupPanelTests
     public void Sparse_products_leave_out_what_is_not_kept(
         int bits, int groupSize, int columns, bool symmetric, ElementType scaleType, bool activationOrder, int rows, int tokens)
     {
-        _ = symmetric;
         var random = new Random(bits + columns);
-        var weight = RandomGroups(random, bits, groupSize, columns, symmetric: true, scaleType, activationOrder, rows);
+        var weight = RandomGroups(random, bits, groupSize, columns, symmetric, scaleType, activationOrder, rows);
         var kept = new byte[rows * ((columns + 7) / 8)];
         random.NextBytes(kept);
         if (tokens == 7) Array.Clear(kept);
         if (tokens == 2) Array.Fill(kept, byte.MaxValue);
         using var pool = new WorkerPool(2);
         using var pages = new Pages();
+        if (groupSize == 16)
+        {
+            // Zero points that change within a block of 32 columns have no place in the expansion.
+            Assert.Null(SparsePanelMatrix.Pack(weight, kept, pages, pool));
+            weight = RandomGroups(random, bits, groupSize, columns, symmetric: true, scaleType, activationOrder, rows);
+        }
         RequireProducts(SparsePanelMatrix.Pack(weight, kept, pages, pool)!, weight, kept, tokens, random);
     }
 

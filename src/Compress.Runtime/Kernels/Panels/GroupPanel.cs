@@ -42,6 +42,25 @@ internal sealed unsafe class GroupPanel(int bits, int groupSize, ElementType sca
         }
     }
 
+    /// <summary>The code that stands for 0 in each row, four times, as a step of 8-bit codes has them.</summary>
+    /// <param name="area">The chunk's scales.</param>
+    /// <param name="first">First block of the chunk in its row.</param>
+    /// <param name="block">The block in question; all its columns share a zero point.</param>
+    public Vector512<byte> Zeros(byte* area, int first, int block)
+    {
+        if (symmetric) return Vector512.Create((byte)(1 << (Bits - 1)));
+        var group = block * CodePlanes.BlockColumns / groupSize - first * CodePlanes.BlockColumns / groupSize;
+        var (low, high) = Vector128.Widen(Vector128.Load(area + group * groupBytes + scaleBytes));
+        var (first4, second4) = Vector128.Widen(low);
+        var (third4, fourth4) = Vector128.Widen(high);
+        return (Vector512.Create(Vector256.Create(first4, second4), Vector256.Create(third4, fourth4)) * 0x01010101u).AsByte();
+    }
+
+    /// <summary>Blocks from one on that have the same zero points.</summary>
+    public int BlocksOfGroup(int block) => symmetric
+        ? int.MaxValue
+        : (groupSize - block * CodePlanes.BlockColumns % groupSize) / CodePlanes.BlockColumns;
+
     /// <summary>Places one row's scale and zero point of a group.</summary>
     /// <param name="area">The chunk's scales.</param>
     /// <param name="group">Which group of the chunk.</param>

@@ -22,7 +22,6 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
     private readonly GroupPanel format;
     private readonly int valueBits;
-    private readonly byte middle;
     private readonly nint[] panels;
     private readonly int[] kept;
     private readonly long bytes;
@@ -31,7 +30,6 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
     {
         this.format = format;
         valueBits = source.Weight.Bits <= 4 ? 4 : 8;
-        middle = (byte)(1 << (source.Weight.Bits - 1));
         InputOrder = source.InputOrder;
         kept = new int[Panels * Chunks];
         panels = new nint[Panels];
@@ -57,14 +55,14 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
     private int Chunks => (Blocks + PanelFormat.ChunkBlocks - 1) / PanelFormat.ChunkBlocks;
 
-    /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns or zero points differ.</summary>
+    /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns, or those of different zero points blocks of 32.</summary>
     /// <param name="weight">Codes and scales; codes of entries that are not kept are not looked at.</param>
     /// <param name="isKept">A bit for each weight, rows of <c>⌈columns/8⌉</c> bytes, lowest bit first.</param>
     /// <param name="pages">Gives the memory; outlives the matrix.</param>
     /// <param name="pool">Threads to share the work.</param>
     public static SparsePanelMatrix? Pack(GroupQuantizedWeight weight, byte[] isKept, Pages pages, WorkerPool pool)
     {
-        if (!weight.Symmetric || GroupSource.For(weight) is not { } dense) return null;
+        if (GroupSource.For(weight) is not { } dense || (!weight.Symmetric && dense.Format.Groups > 1)) return null;
         return new SparsePanelMatrix(new Source(weight, isKept, dense), (GroupPanel)dense.Format, pages, pool);
     }
 
@@ -77,7 +75,6 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
         float* sums = scratch, scales = sums + 16 * QuantizedInput.Tile, offsets = scales + room * groups * 16;
         byte* codes = (byte*)(offsets + room * groups * 16), values = codes + (nint)room * CodePlanes.UnpackedBytes;
         var background = stackalloc byte[64];
-        new Span<byte>(background, 64).Fill(middle);
         var shape = new PanelShape(8, groups, x.Tokens);
         var call = new PanelCall { Codes = codes, Scales = scales, Offsets = offsets, Y = sums };
         for (var p = from; p < to; p++)
@@ -122,9 +119,10 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
         var size = ValueBytes(keptCodes);
         var call = new ExpandCall { Masks = (ulong*)masks, Kept = valueBits == 4 ? values : stored, Background = background, Codes = codes };
         nint unpacked = 0;
-        for (var block = 0; block < count; block += BlocksAtOnce)
+        for (var block = 0; block < count; block += (int)call.Blocks)
         {
-            call.Blocks = Math.Min(BlocksAtOnce, count - block);
+            call.Blocks = Math.Min(Math.Min(BlocksAtOnce, count - block), format.BlocksOfGroup(first + block));
+            format.Zeros(at, first, first + block).Store(background);
             if (valueBits == 4)
             {
                 // As many as these blocks can take at most: what is read ahead arrives while they are expanded.
