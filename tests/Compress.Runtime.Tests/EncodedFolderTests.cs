@@ -20,8 +20,8 @@ public sealed class EncodedFolderTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     [Theory]
-    [InlineData("bitmap of 4-bit integers", "from bitmap and codes", "decoded to F32")]
-    [InlineData("2:4 of 4-bit integers", "from bitmap and codes", "decoded to F32")]
+    [InlineData("bitmap of 4-bit integers", "from codes", "decoded to F32")]
+    [InlineData("2:4 of 8-bit integers", "from bitmap and codes", "decoded to F32")]
     [InlineData("bitmap of 8-bit integers", "from bitmap and codes", "decoded to F32")]
     [InlineData("csr of 5-bit integers", "from codes", "decoded to F32")]
     [InlineData("bitmap of BF16", "decoded to BF16", "decoded to BF16")]

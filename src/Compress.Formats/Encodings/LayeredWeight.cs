@@ -92,14 +92,24 @@ public sealed record LayeredWeight : EncodedWeight
         if (Values is not IntegerValues { Grid: var grid } integers) return null;
         if (Positions is DensePositions) return grid with { Codes = integers.Codes };
         if (Array.Exists(grid.Zeros, z => z >> grid.Bits != 0)) return null;
-        var (codes, columns) = (new byte[Rows * Columns], new int[Columns]);
-        for (var row = 0; row < Rows; row++)
+        var codes = new byte[Rows * Columns];
+        Parallel.For(0, Rows, () => new int[Columns], (row, _, columns) =>
         {
             var line = codes.AsSpan(row * Columns, Columns);
-            for (var c = 0; c < Columns; c++) line[c] = (byte)grid.Zeros[row * grid.Groups + (grid.GroupIndex?[c] ?? c / grid.GroupSize)];
-            var count = Positions.Read(row, columns);
-            for (var i = 0; i < count; i++) line[columns[i]] = integers.Codes[Positions.First(row) + i];
-        }
+            if (grid.Symmetric) line.Fill((byte)(1 << (grid.Bits - 1)));
+            else if (grid.GroupIndex is { } index)
+            {
+                for (var c = 0; c < Columns; c++) line[c] = (byte)grid.Zeros[row * grid.Groups + index[c]];
+            }
+            else
+            {
+                for (var g = 0; g < grid.Groups; g++)
+                    line[(g * grid.GroupSize)..Math.Min(Columns, (g + 1) * grid.GroupSize)].Fill((byte)grid.Zeros[row * grid.Groups + g]);
+            }
+            var (count, first) = (Positions.Read(row, columns), Positions.First(row));
+            for (var i = 0; i < count; i++) line[columns[i]] = integers.Codes[first + i];
+            return columns;
+        }, _ => { });
         return grid with { Codes = codes };
     }
 }

@@ -9,6 +9,8 @@ namespace Compress.Runtime.Kernels.Panels;
 /// <summary>Chooses the layout in which a weight of a checkpoint runs from its codes.</summary>
 internal static class EncodedPanels
 {
+    private const int LeastBitsOfBitmap = 8;
+
     /// <summary>The weight in panels; null where no layout holds what it decodes to, so that it has to be decoded.</summary>
     /// <param name="weight">The weight.</param>
     /// <param name="pages">Gives the memory; outlives the matrix.</param>
@@ -26,12 +28,15 @@ internal static class EncodedPanels
     private static PanelMatrix? Dense(GroupQuantizedWeight weight, Pages pages, WorkerPool pool) =>
         GroupSource.For(weight) is { } source ? PanelMatrix.Pack(source, pages, pool) : null;
 
-    /// <summary>The bitmap layout, where it reads fewer bytes than a dense one: it has a bit for each weight, and codes of 4 or 8 bits.</summary>
+    /// <summary>
+    /// The bitmap layout, where it is faster than a dense one. It has a bit for each weight and codes of 4 or 8 bits; expanding them takes
+    /// the time in which the memory bus brings some 6 bits a weight (docs/formats.md), so that narrower codes are read sooner in full.
+    /// </summary>
     private static SparsePanelMatrix? Sparse(LayeredWeight layers, GroupQuantizedWeight groups, Pages pages, WorkerPool pool)
     {
-        var nonZeros = BitmapPositions.OfNonZeros(layers);
-        var field = groups.Bits <= 4 ? 4 : 8;
+        if (groups.Bits < LeastBitsOfBitmap) return null;
+        var nonZeros = layers.Positions as BitmapPositions ?? BitmapPositions.OfNonZeros(layers);
         var elements = (long)layers.Rows * layers.Columns;
-        return elements + (long)field * nonZeros.Count < groups.Bits * elements ? SparsePanelMatrix.Pack(groups, nonZeros.Bits, pages, pool) : null;
+        return elements + (long)groups.Bits * nonZeros.Count < groups.Bits * elements ? SparsePanelMatrix.Pack(groups, nonZeros.Bits, pages, pool) : null;
     }
 }

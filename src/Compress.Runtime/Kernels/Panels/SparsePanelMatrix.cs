@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -34,15 +35,7 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
         kept = new int[Panels * Chunks];
         panels = new nint[Panels];
         var sizes = new long[Panels];
-        for (var p = 0; p < Panels; p++)
-        {
-            for (var c = 0; c < Chunks; c++)
-            {
-                var (first, count) = Chunk(c);
-                kept[p * Chunks + c] = source.Count(p, first, count);
-                sizes[p] += format.ScaleBytes(first, count) + 64L * count + ValueBytes(kept[p * Chunks + c]);
-            }
-        }
+        pool.Run(new Counting(this, source, sizes), Panels);
         bytes = sizes.Sum() + 4L * kept.Length;
         var start = pages.Take(sizes.Sum() + PanelMatrix.ReadAhead);
         for (var p = 0; p < Panels; start += sizes[p], p++) panels[p] = (nint)start;
@@ -57,7 +50,7 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
     /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns, or those of different zero points blocks of 32.</summary>
     /// <param name="weight">Codes and scales; codes of entries that are not kept are not looked at.</param>
-    /// <param name="isKept">A bit for each weight, rows of <c>⌈columns/8⌉</c> bytes, lowest bit first.</param>
+    /// <param name="isKept">A bit for each weight, rows of <c>⌈columns/8⌉</c> bytes, lowest bit first; bits beyond the columns are 0.</param>
     /// <param name="pages">Gives the memory; outlives the matrix.</param>
     /// <param name="pool">Threads to share the work.</param>
     public static SparsePanelMatrix? Pack(GroupQuantizedWeight weight, byte[] isKept, Pages pages, WorkerPool pool)
@@ -163,10 +156,18 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
         public int[]? InputOrder => dense.InputOrder;
 
-        public bool IsKept(int row, int column)
+        /// <summary>Which of a row's four columns from a multiple of four on are kept, the lowest bit first.</summary>
+        public uint Kept(int row, int column)
         {
-            var input = InputOrder is { } order ? order[column] : column;
-            return row < weight.Rows && (uint)input < (uint)weight.Columns && (isKept[row * rowBytes + input / 8] >> (input % 8) & 1) != 0;
+            if (row >= weight.Rows) return 0;
+            // Bits beyond the columns are 0, bytes are not there.
+            if (InputOrder is not { } order) return column < weight.Columns ? (uint)isKept[row * rowBytes + column / 8] >> (column % 8) & 15 : 0;
+            var four = 0u;
+            for (var i = 0; i < CodePlanes.StepColumns; i++)
+            {
+                if (order[column + i] is >= 0 and var input) four |= (uint)(isKept[row * rowBytes + input / 8] >> (input % 8) & 1) << i;
+            }
+            return four;
         }
 
         public byte Code(int row, int column) => weight.Codes[row * weight.Columns + (InputOrder is { } order ? order[column] : column)];
@@ -177,12 +178,25 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
             var count = 0;
             for (var r = 0; r < CodePlanes.Rows; r++)
             {
-                for (var c = firstBlock * CodePlanes.BlockColumns; c < (firstBlock + blocks) * CodePlanes.BlockColumns; c++)
-                {
-                    if (IsKept(panel * CodePlanes.Rows + r, c)) count++;
-                }
+                for (var c = firstBlock * CodePlanes.BlockColumns; c < (firstBlock + blocks) * CodePlanes.BlockColumns; c += CodePlanes.StepColumns)
+                    count += BitOperations.PopCount(Kept(panel * CodePlanes.Rows + r, c));
             }
             return count;
+        }
+    }
+
+    /// <summary>Counts what is kept in each chunk, and the bytes of each panel.</summary>
+    private sealed class Counting(SparsePanelMatrix matrix, Source source, long[] sizes) : IParallelWork
+    {
+        public void Run(int part, int worker)
+        {
+            for (var c = 0; c < matrix.Chunks; c++)
+            {
+                var (first, count) = matrix.Chunk(c);
+                var stored = source.Count(part, first, count);
+                matrix.kept[part * matrix.Chunks + c] = stored;
+                sizes[part] += matrix.format.ScaleBytes(first, count) + 64L * count + matrix.ValueBytes(stored);
+            }
         }
     }
 
@@ -208,13 +222,13 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
             var next = 0;
             for (var step = 0; step < count * CodePlanes.Steps; step++)
             {
-                masks[step] = 0;
-                for (var i = 0; i < 64; i++)
+                var (mask, column) = (0UL, first * CodePlanes.BlockColumns + step * CodePlanes.StepColumns);
+                for (var r = 0; r < CodePlanes.Rows; r++) mask |= (ulong)source.Kept(panel * CodePlanes.Rows + r, column) << (CodePlanes.StepColumns * r);
+                masks[step] = mask;
+                for (; mask != 0; mask &= mask - 1)
                 {
-                    int row = panel * CodePlanes.Rows + i / 4, column = first * CodePlanes.BlockColumns + step * CodePlanes.StepColumns + i % 4;
-                    if (!source.IsKept(row, column)) continue;
-                    masks[step] |= 1UL << i;
-                    Put(values, next++, source.Code(row, column));
+                    var i = BitOperations.TrailingZeroCount(mask);
+                    Put(values, next++, source.Code(panel * CodePlanes.Rows + i / CodePlanes.StepColumns, column + i % CodePlanes.StepColumns));
                 }
             }
         }
