@@ -1,5 +1,6 @@
 using Compress.Core.Evaluation;
 using Compress.Formats.Checkpoints;
+using Compress.Runtime.Model;
 using Compress.Testing;
 using TorchSharp;
 
@@ -73,6 +74,33 @@ public sealed class ExportTests : IDisposable
             Assert.All(after[site].Zip(before[site]), pair => Assert.True(pair.First == 0 || pair.First == pair.Second));
         }
         Assert.Equal(0.5, Assert.Single(result.Exports).Figures.Zeros);
+    }
+
+    [SharedDataTheory]
+    [InlineData("squeezellm, bits: 3", "3-bit tables and outliers")]
+    [InlineData("squeezellm, bits: 4, keep: sparsity", "bitmap of 4-bit tables and outliers")]
+    public async Task The_own_format_measures_as_the_run_said_in_torch_and_in_the_engine(string quantize, string encoding)
+    {
+        var model = TestModel.Open("stories260K", folder);
+        var prune = quantize.Contains("keep", StringComparison.Ordinal) ? "- prune: { method: wanda, sparsity: 0.5 }\n  " : "";
+        var recipe = Runner.Recipe(model, $"{prune}- quantize: {{ method: {quantize} }}", "samples: 8, length: 256, batch_size: 8").Replace("{ format: hf, to: hf }", "{ format: compress, to: own }", StringComparison.Ordinal);
+        var result = await Runner.Run(folder, recipe);
+        var reported = Assert.Single(result.Evaluations);
+        using var original = ModelFolder.Open(model.Path);
+        using var exported = ModelFolder.Open(Assert.Single(result.Exports).Path);
+        var source = Assert.IsType<DecodingTensorSource>(exported.Tensors);
+        Assert.All(result.Sites.Select(s => s.Site).Distinct(), s => Assert.Equal(encoding, source.ReadEncoded(s + ".weight")!.Summary));
+        var protocol = EvaluationProtocol.Find("gptq");
+        var tokens = protocol.Read([File.ReadAllText(model.Heldout)], exported.LoadTokenizer(), Path.GetFileName(model.Heldout));
+        var options = new EvaluationOptions { Window = 256, MaxWindows = 48 };
+        Assert.Equal(reported, await Evaluator.EvaluateAsync(
+            new EvaluatedModel(exported.Tensors, exported.Spec), new EvaluatedModel(original.Tensors, original.Spec), tokens, protocol, options));
+        using var engine = RuntimeModel.Open(exported.Path);
+        using var reference = RuntimeModel.Open(model.Path);
+        var measured = await Evaluator.EvaluateAsync(engine, reference, tokens, protocol, options);
+        // Activations of 8 bits move the divergence by less than its standard error.
+        var error = reported.KlMeanStandardError!.Value;
+        Assert.InRange(measured.KlMean!.Value, reported.KlMean!.Value - error, reported.KlMean.Value + error);
     }
 
     [SharedDataFact]

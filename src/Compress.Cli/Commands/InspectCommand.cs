@@ -41,6 +41,14 @@ internal static class InspectCommand
         foreach (var t in report.Types) types.Add(t.Type, Human.Count(t.Tensors), Human.Count(t.Elements), Human.Bytes(t.Bytes));
         types.Write(text);
         text.WriteLine();
+        if (report.Encodings.Count > 0)
+        {
+            var encodings = new TextTable("encoding", ">weights", ">elements", ">bytes", ">bits a weight");
+            foreach (var e in report.Encodings)
+                encodings.Add(e.Encoding, Human.Count(e.Weights), Human.Count(e.Elements), Human.Bytes(e.Bytes), Human.Fixed(8.0 * e.Bytes / e.Elements, 2));
+            encodings.Write(text);
+            text.WriteLine();
+        }
         if (sites) WriteSites(text, report);
         else WriteRoles(text, report);
     }

@@ -28,6 +28,9 @@ internal sealed record ModelReport(
     /// <summary>Share of zeros over all sites, where it was asked for.</summary>
     public double? Zeros { get; init; }
 
+    /// <summary>Encoded weights by encoding; empty for a model of plain tensors.</summary>
+    public IReadOnlyList<EncodingReport> Encodings { get; init; } = [];
+
     /// <summary>Looks at a model.</summary>
     /// <param name="model">The open model.</param>
     /// <param name="counted">Set to read every site and count its zeros; called with each tensor that was read.</param>
@@ -41,7 +44,7 @@ internal sealed record ModelReport(
             var info = model.Tensors.Tensors[site.Spec.Weight.Tensor];
             sites.Add(new SiteEntry(
                 site.Shape.Name, RecordShape.SnakeCase(site.Shape.Role.ToString()), site.Shape.OutFeatures, site.Shape.InFeatures,
-                info.Name, info.Type.ToString(), counted is null ? null : Share(model.Tensors, info)));
+                info.Name, (model.Tensors as DecodingTensorSource)?.SummaryOf(info.Name) ?? info.Type.ToString(), counted is null ? null : Share(model.Tensors, info)));
             counted?.Invoke(info);
         }
         var (parameters, bytes) = (model.Tensors.Tensors.Values.Sum(t => t.ElementCount), stored.Sum(t => t.ByteCount));
@@ -54,6 +57,7 @@ internal sealed record ModelReport(
             sites)
         {
             Zeros = counted is null ? null : ZerosInBlocks(sites),
+            Encodings = model.Tensors is DecodingTensorSource source ? EncodingsOf(source) : [],
         };
     }
 
@@ -64,6 +68,12 @@ internal sealed record ModelReport(
         using var folder = SafetensorsFolder.Map(model.Path);
         return [.. folder.Tensors.Values];
     }
+
+    private static List<EncodingReport> EncodingsOf(DecodingTensorSource source) =>
+    [
+        .. source.Tensors.Values.Where(t => source.IsEncoded(t.Name)).GroupBy(t => source.SummaryOf(t.Name)!)
+            .Select(g => new EncodingReport(g.Key, g.Count(), g.Sum(t => t.ElementCount), g.Sum(t => source.StoredBytes(t.Name)))),
+    ];
 
     /// <summary>Bytes that counting zeros reads.</summary>
     public static long SiteBytes(ModelFolder model) =>
@@ -90,12 +100,19 @@ internal sealed record ModelReport(
 /// <param name="Bytes">Their bytes.</param>
 internal sealed record TypeReport(string Type, int Tensors, long Elements, long Bytes);
 
+/// <summary>Weights of one encoding.</summary>
+/// <param name="Encoding">The encoding in words.</param>
+/// <param name="Weights">How many.</param>
+/// <param name="Elements">Their elements.</param>
+/// <param name="Bytes">Their bytes: codes, scales, tables, positions and outliers.</param>
+internal sealed record EncodingReport(string Encoding, int Weights, long Elements, long Bytes);
+
 /// <summary>A linear that methods may touch.</summary>
 /// <param name="Name">Site name.</param>
 /// <param name="Role">What it is for.</param>
 /// <param name="Rows">Output features.</param>
 /// <param name="Columns">Input features.</param>
 /// <param name="Tensor">Tensor that holds it.</param>
-/// <param name="Type">Element type of that tensor.</param>
+/// <param name="Type">Element type of that tensor, or its encoding.</param>
 /// <param name="Zeros">Share of zeros of that tensor, where it was asked for.</param>
 internal sealed record SiteEntry(string Name, string Role, int Rows, int Columns, string Tensor, string Type, double? Zeros);

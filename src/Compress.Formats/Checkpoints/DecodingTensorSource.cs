@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Compress.Formats.Encodings;
@@ -19,6 +20,7 @@ public sealed class DecodingTensorSource : ITensorSource
     readonly DecodedTensors decoded = new();
     readonly OrderedDictionary<string, TensorInfo> tensors = new(StringComparer.Ordinal);
     readonly Dictionary<string, Func<EncodedWeight>> encoded = new(StringComparer.Ordinal);
+    readonly Dictionary<string, string> summaries = new(StringComparer.Ordinal);
 
     /// <summary>The stored tensors behind each decoded one.</summary>
     readonly Dictionary<string, List<string>> stored = new(StringComparer.Ordinal);
@@ -68,6 +70,14 @@ public sealed class DecodingTensorSource : ITensorSource
     /// <summary>Whether a tensor is stored encoded.</summary>
     /// <param name="name">The dense name, with <c>.weight</c>.</param>
     public bool IsEncoded(string name) => encoded.ContainsKey(name);
+
+    /// <summary>How a weight is encoded, in words, from headers alone; null for a tensor that is stored as it is.</summary>
+    /// <param name="name">The dense name, with <c>.weight</c>.</param>
+    public string? SummaryOf(string name) => summaries.GetValueOrDefault(name);
+
+    /// <summary>Bytes of the tensors that stand for a weight, or of the tensor that is stored as it is.</summary>
+    /// <param name="name">The dense name, with <c>.weight</c>.</param>
+    public long StoredBytes(string name) => stored.TryGetValue(name, out var parts) ? parts.Sum(p => source.Tensors[p].ByteCount) : tensors[name].ByteCount;
 
     /// <summary>A weight as it is encoded; null for a tensor that is stored as it is.</summary>
     /// <param name="name">The dense name, with <c>.weight</c>.</param>
@@ -120,7 +130,7 @@ public sealed class DecodingTensorSource : ITensorSource
     {
         var scheme = config.SchemeOf(module) ?? throw new ModelFileException(
             file, $"quantization_config does not say how \"{Suggestion.Shorten(module)}\" is quantized, but its weight is packed.");
-        return (CompressedTensors.Shape(source, file, module, scheme.Bits), () => CompressedTensors.Read(source, file, module, scheme));
+        return (CompressedTensors.Shape(source, file, module, scheme.Bits), scheme.Bits, () => CompressedTensors.Read(source, file, module, scheme));
     });
 
     void AddGptq(QuantizationConfigReader config)
@@ -132,6 +142,7 @@ public sealed class DecodingTensorSource : ITensorSource
             throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
         Add(GptqFormat.PackedPart, GptqFormat.Parts, module => (
             GptqFormat.Shape(source, file, module, bits),
+            bits,
             () => GptqFormat.Read(source, file, module, bits, size, format == "gptq" ? 1 : 2)));
     }
 
@@ -144,6 +155,7 @@ public sealed class DecodingTensorSource : ITensorSource
             throw config.Wrong("version", $"is \"{Suggestion.Shorten(layout)}\"; gemm is read.");
         Add(AwqFormat.PackedPart, AwqFormat.Parts, module => (
             AwqFormat.Shape(source, file, module),
+            4,
             () => AwqFormat.Read(source, file, module, size)));
     }
 
@@ -158,7 +170,7 @@ public sealed class DecodingTensorSource : ITensorSource
     /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref
     /// name="packedPart"/>.</summary>
     void Add(
-        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, Func<EncodedWeight> Read)> open)
+        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, int Bits, Func<EncodedWeight> Read)> open)
     {
         var suffix = "." + packedPart;
         var modules = source.Tensors.Keys.Where(n => n.EndsWith(suffix, StringComparison.Ordinal))
@@ -176,11 +188,12 @@ public sealed class DecodingTensorSource : ITensorSource
             if (!stored.TryGetValue(weight, out var behind)) stored.Add(weight, behind = []);
             behind.Add(name);
             if (name[(dot + 1)..] != packedPart) continue;
-            var (shape, read) = open(name[..dot]);
+            var (shape, bits, read) = open(name[..dot]);
             var dense = TensorInfo.Of(weight, ElementType.F32, shape.Rows, shape.Columns);
             if (!tensors.TryAdd(dense.Name, dense))
                 throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(dense.Name)}\" is stored packed and dense.");
             encoded.Add(dense.Name, read);
+            summaries.Add(dense.Name, string.Create(CultureInfo.InvariantCulture, $"{bits}-bit integers"));
         }
     }
 
@@ -203,6 +216,7 @@ public sealed class DecodingTensorSource : ITensorSource
             stored.Add(weight, [name]);
             var (rows, columns, encoding) = weights[weight];
             tensors.Add(weight, TensorInfo.Of(weight, EncodedFormat.DecodedType(source, file, weight, encoding), rows, columns));
+            summaries.Add(weight, EncodedFormat.Summary(source, file, weight, encoding));
             encoded.Add(weight, () => EncodedFormat.Read(source, file, weight, encoding, rows, columns));
         }
         if (weights.Keys.FirstOrDefault(w => !stored.ContainsKey(w)) is { } missing)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Compress.Formats.Checkpoints;
@@ -77,6 +78,30 @@ public static class EncodedFormat
         {
             throw new ModelFileException(file, $"the weight \"{Suggestion.Shorten(tensor)}\" is damaged: {e.Message}.", "Export it again.", e);
         }
+    }
+
+    /// <summary><see cref="EncodedWeight.Summary"/>, from headers alone.</summary>
+    internal static string Summary(ITensorSource source, string file, string tensor, QuantizationConfigReader encoding)
+    {
+        var (positions, values) = (encoding.Object(PositionsKey), encoding.Object(ValuesKey));
+        var what = values.String("kind") switch
+        {
+            FloatValues.Name => FloatValues.TypeOf(new StoredParts(source, file, tensor)).SafetensorsName(),
+            IntegerValues.Name => Bits("integers"),
+            TableValues.Name => Bits("tables"),
+            PlaneValues.Name => Bits(PlaneValues.Name),
+            // Reading the weight refuses it.
+            var other => Suggestion.Shorten(other),
+        };
+        var where = positions.String("kind") switch
+        {
+            DensePositions.Name => "",
+            PeriodicPositions.Name => string.Create(CultureInfo.InvariantCulture, $"{positions.Integer("kept", 1, 256)}:{positions.Integer("of", 2, 256)} of "),
+            var other => $"{Suggestion.Shorten(other)} of ",
+        };
+        return where + what + (encoding.Has(OutliersKey) ? " and outliers" : "");
+
+        string Bits(string name) => string.Create(CultureInfo.InvariantCulture, $"{values.Integer("bits", 1, 8)}-bit {name}");
     }
 
     /// <summary>The element type that a weight decodes to without loss, from headers alone.</summary>

@@ -251,6 +251,8 @@ public sealed class EncodedWeightTests
         var read = source.ReadEncoded(Name)!;
         Assert.Equal(Bits(Decoded(weight)), Bits(Decoded(read)));
         Assert.Equal(weight.StoredBytes, read.StoredBytes);
+        Assert.Equal((weight.Summary, weight.StoredBytes), (source.SummaryOf(Name), source.StoredBytes(Name)));
+        Assert.Null(source.SummaryOf("model.norm.weight"));
         Assert.Equal(EncodedFormat.Describe(weight).ToJsonString(), EncodedFormat.Describe(read).ToJsonString());
         var view = source.Open(Name);
         var dense = new float[weight.Rows * weight.Columns];
