@@ -63,7 +63,7 @@ public sealed class LinearMethodContract
         Duties[duty](Subjects().Single(s => s.Name == subject));
     }
 
-    private IEnumerable<Subject> Subjects() => catalogue.Methods.SelectMany(Subject.VariantsOf);
+    private IEnumerable<Subject> Subjects() => catalogue.Methods.Where(m => m.Type.IsAssignableTo(typeof(ILinearMethod))).SelectMany(Subject.VariantsOf);
 
     private static void NotFinite(Subject s)
     {

@@ -51,7 +51,7 @@ internal sealed class Subject
     {
         var options = Activator.CreateInstance(method.OptionsType)!;
         foreach (var (option, value) in choice) method.OptionsType.GetProperty(option)!.SetValue(options, value);
-        return method.Create(options);
+        return (ILinearMethod)method.Create(options);
     }
 
     /// <summary>Compresses a layer, which callers may have spoilt.</summary>

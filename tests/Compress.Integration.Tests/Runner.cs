@@ -26,17 +26,29 @@ internal static class Runner
         """;
 
     /// <summary>Runs a recipe in a folder of its own.</summary>
-    public static Task<RunResult> Run(TemporaryFolder folder, string recipe, string name = "run")
+    /// <param name="folder">Where recipe and run folder lie.</param>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="name">Name of both.</param>
+    /// <param name="stop">Cancelled when progress shows <paramref name="after"/>; null to run to the end.</param>
+    /// <param name="after">A detail of progress.</param>
+    /// <param name="resume">Whether to go on with what the folder holds.</param>
+    public static Task<RunResult> Run(
+        TemporaryFolder folder, string recipe, string name = "run", CancellationTokenSource? stop = null, string after = "", bool resume = false)
     {
         var file = folder.Write(name + ".yaml", recipe);
-        var options = new RunOptions { OutputFolder = folder.At("runs", name), Precision = torch.ScalarType.Float32 };
-        return CompressionRun.ExecuteAsync(RecipeFile.Load(file, Methods).Value, options, new Silent());
+        var options = new RunOptions { OutputFolder = folder.At("runs", name), Precision = torch.ScalarType.Float32, Resume = resume };
+        return CompressionRun.ExecuteAsync(RecipeFile.Load(file, Methods).Value, options, new Watch(stop, after), stop?.Token ?? default);
     }
 
-    private sealed class Silent : IProgress<RunEvent>
+    private sealed class Watch(CancellationTokenSource? stop, string after) : IProgress<RunEvent>
     {
+        private bool cutting;
+
         public void Report(RunEvent value)
         {
+            // The choice passes over the same blocks; the cut is to be interrupted.
+            if (value is PhaseStarted started) cutting = !started.Name.EndsWith("choice", StringComparison.Ordinal);
+            if (cutting && value is PhaseAdvanced { Detail: { } detail } && detail == after) stop?.Cancel();
         }
     }
 }

@@ -38,19 +38,19 @@ internal sealed record PlanReport(
         var bytes = model.Tensors.Tensors.Values.Sum(t => t.ByteCount);
         // A tied head and its table are one tensor: what is saved on it is saved once.
         var saved = sites.GroupBy(s => s.Tensor).Sum(g => g.Max(s => s.BytesBefore - s.BytesAfter));
-        var calibrated = methods.Count(m => m.Needs.Types.Count > 0);
+        var calibrated = methods.Count(m => m.Calibrated);
         var tokens = calibrated > 0 ? Tokens(recipe, spec) : 0;
         return new PlanReport(
             recipe.Name ?? "", recipe.Model, spec.Family, model.Tensors.Tensors.Values.Sum(t => t.ElementCount),
             [.. recipe.Stages.Select((s, i) => new StagePlan(
                 RecordShape.SnakeCase(s.Method.Attribute.Kind.ToString()), s.Method.Attribute.Name, selected[i].Count,
-                methods[i].Needs.Types.Count > 0))],
+                methods[i].Calibrated))],
             sites, bytes, bytes - saved, tokens, Memory(spec, sites, tokens), Operations(spec, tokens, calibrated),
             RunEstimate.Measure(recipe, model), [.. RemarksOn(recipe)]);
     }
 
     private static SitePlan Plan(
-        Recipe recipe, List<ILinearMethod> methods, List<HashSet<string>> selected, SelectableSite site, TensorInfo info)
+        Recipe recipe, List<IMethod> methods, List<HashSet<string>> selected, SelectableSite site, TensorInfo info)
     {
         var actions = new List<string>();
         double? sparsity = null;
@@ -58,7 +58,12 @@ internal sealed record PlanReport(
         for (var i = 0; i < methods.Count; i++)
         {
             if (!selected[i].Contains(site.Shape.Name)) continue;
-            var outlook = methods[i].Outlook(site.Shape);
+            if (methods[i] is not ILinearMethod linear)
+            {
+                actions.Add(SitePlan.Describe(recipe.Stages[i], default));
+                continue;
+            }
+            var outlook = linear.Outlook(site.Shape);
             sparsity = outlook.Sparsity ?? (recipe.Stages[i].KeepSparsity ? sparsity : null);
             if (outlook.Bits is { } bits) encoded = (bits, SitePlan.Encoded(site.Shape, outlook));
             actions.Add(SitePlan.Describe(recipe.Stages[i], outlook));
@@ -96,7 +101,9 @@ internal sealed record PlanReport(
         {
             if (stage.Method.Attribute.Kind == StageKind.Quantize && pruned && !stage.KeepSparsity)
                 yield return $"{stage.Method.Attribute.Name} follows a prune stage without 'keep: sparsity': it may fill the zeros again.";
-            pruned |= stage.Method.Attribute.Kind == StageKind.Prune;
+            var structured = stage.Method.Create(stage.Options) is IStructuredMethod;
+            if (structured) yield return $"{stage.Method.Attribute.Name} makes the model smaller; the figures above are those of the shapes before it.";
+            pruned |= stage.Method.Attribute.Kind == StageKind.Prune && !structured;
         }
         if (recipe.Export.Count == 0) yield return "Nothing is exported: add an entry under 'export'.";
         if (recipe.Evaluate.Count == 0) yield return "Nothing is measured: add '- perplexity: { data: text.txt }' under 'evaluate'.";

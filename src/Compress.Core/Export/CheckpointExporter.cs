@@ -13,13 +13,15 @@ namespace Compress.Core.Export;
 
 /// <summary>Writes a compressed model for others to read, and checks what it wrote with a reader that shares nothing with the writer.</summary>
 /// <param name="original">The model that was compressed; gives configuration and tokenizer files.</param>
-/// <param name="checkpoint">The compressed tensors.</param>
-/// <param name="stages">The same as what the stages made of it, with the integer encodings; null where there was no stage.</param>
+/// <param name="model">What the stages made of it.</param>
 /// <param name="sites">The compressed sites, for the figures.</param>
 internal sealed class CheckpointExporter(
-    ModelFolder original, ITensorSource checkpoint, StageCheckpoint? stages, IReadOnlyList<SelectableSite> sites)
+    ModelFolder original, ModelState model, IReadOnlyList<SelectableSite> sites)
 {
     private const string QuantizationKey = "quantization_config";
+
+    private readonly ITensorSource checkpoint = model.Tensors;
+    private readonly StageCheckpoint? stages = model.Stages;
 
     /// <summary>Writes, re-opens and checks a checkpoint.</summary>
     /// <param name="export">Format and folder.</param>
@@ -46,7 +48,7 @@ internal sealed class CheckpointExporter(
 
     private IEnumerable<TensorInfo> Exported(ITensorSource source)
     {
-        var head = original.Spec.Head;
+        var head = model.Spec.Head;
         // A tied head may be stored all the same; it is written once, as the token table.
         var copyOfTable = head.Tied && head.Linear.Weight.Tensor != head.Linear.Name + ".weight" ? head.Linear.Name + ".weight" : null;
         return source.Tensors.Values.Where(t => t.Name != copyOfTable);
@@ -70,14 +72,14 @@ internal sealed class CheckpointExporter(
     {
         var schemes = new SortedDictionary<string, QuantizationScheme?>(StringComparer.Ordinal);
         var modules = new Dictionary<string, LinearSpec>(StringComparer.Ordinal);
-        foreach (var site in SiteSelection.All(original.Spec))
+        foreach (var site in SiteSelection.All(model.Spec))
         {
             var scheme = stages?.SchemeOf(site.Shape.Name);
             if (scheme is null && stages?.IsEncoded(site.Shape.Name) == true)
                 throw new ExportException(target, $"{site.Shape.Name}: compressed-tensors stores integers in groups only.", "Use format: compress or hf.");
             if (scheme is not null) RequireExpressible(target, site, scheme);
             if (site.Shape.Role == SiteRole.Embedding) continue;
-            if (original.Spec.Head.Tied && site.Shape.Role == SiteRole.Head) continue;
+            if (model.Spec.Head.Tied && site.Shape.Role == SiteRole.Head) continue;
             schemes[site.Shape.Name] = scheme;
             if (scheme is not null) modules.Add(site.Spec.Weight.Tensor, site.Spec);
         }
@@ -107,7 +109,7 @@ internal sealed class CheckpointExporter(
     /// <summary>Encodes every tensor twice, to declare its parts and to write them: what is held at once is one weight.</summary>
     private void WriteEncoded(SparseStorage sparse, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
-        var export = new EncodedExport(checkpoint, stages, original.Spec, sites, sparse, target);
+        var export = new EncodedExport(checkpoint, stages, model.Spec, sites, sparse, target);
         var (config, declared) = (new EncodedConfig(), new List<TensorInfo>());
         TensorInfo[] all = [.. Exported(checkpoint)];
         foreach (var tensor in all)
@@ -152,7 +154,7 @@ internal sealed class CheckpointExporter(
 
     private HuggingFaceFolderWriter Begin(string target, IReadOnlyList<TensorInfo> tensors, JsonObject? quantization)
     {
-        var config = JsonNode.Parse(original.Config.GetRawText())!.AsObject();
+        var config = model.Config.DeepClone().AsObject();
         config.Remove(QuantizationKey);
         if (quantization is not null) config[QuantizationKey] = quantization;
         var element = JsonSerializer.SerializeToElement(config);
@@ -164,7 +166,7 @@ internal sealed class CheckpointExporter(
     private ExportResult Verified(string format, string target, ITensorSource expected)
     {
         using var reopened = ModelFolder.Open(target);
-        if (!PromptLogits.Compute(expected, original.Spec).AsSpan().SequenceEqual(PromptLogits.Compute(reopened.Tensors, reopened.Spec)))
+        if (!PromptLogits.Compute(expected, model.Spec).AsSpan().SequenceEqual(PromptLogits.Compute(reopened.Tensors, reopened.Spec)))
         {
             throw new ExportException(target, "reads back with other logits than the run's result.",
                 "The disk or the memory may be faulty; run again with --resume.");

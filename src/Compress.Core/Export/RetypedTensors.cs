@@ -7,21 +7,25 @@ namespace Compress.Core.Export;
 
 /// <summary>A checkpoint in the element types of another: what a dense export of quantized weights stores.</summary>
 /// <param name="source">The checkpoint; borrowed.</param>
-/// <param name="types">Headers that give each tensor's type.</param>
+/// <param name="types">Headers that give the types of tensors by name; others keep theirs.</param>
 internal sealed class RetypedTensors(ITensorSource source, IReadOnlyDictionary<string, TensorInfo> types) : ITensorSource
 {
+    private readonly OrderedDictionary<string, TensorInfo> tensors = new(
+        source.Tensors.Values.Select(t => KeyValuePair.Create(
+            t.Name, types.TryGetValue(t.Name, out var info) ? TensorInfo.Of(t.Name, info.Type, t.Shape.AsSpan()) : t)), StringComparer.Ordinal);
+
     private readonly Dictionary<string, NativeTensorMemory> cast = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, TensorInfo> Tensors => types;
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => tensors;
 
     /// <inheritdoc/>
     public TensorView Open(string name)
     {
         var view = source.Open(name);
-        if (view.Info.Type == types[name].Type) return view;
-        if (!cast.TryGetValue(name, out var memory)) cast.Add(name, memory = Cast(view, types[name]));
-        return new TensorView(types[name], memory.Address, memory);
+        if (view.Info.Type == tensors[name].Type) return view;
+        if (!cast.TryGetValue(name, out var memory)) cast.Add(name, memory = Cast(view, tensors[name]));
+        return new TensorView(tensors[name], memory.Address, memory);
     }
 
     /// <inheritdoc/>

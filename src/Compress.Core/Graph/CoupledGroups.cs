@@ -33,11 +33,20 @@ public static class CoupledGroups
     /// <summary>Sets all slices of the groups to zero: the graph then computes what <see cref="CoupledRemoval"/>'s will.</summary>
     /// <param name="graph">The graph, changed in place.</param>
     /// <param name="groups">Groups of the graph's specification.</param>
-    public static void Mask(ModelGraph graph, IEnumerable<CoupledGroup> groups)
+    public static void Mask(ModelGraph graph, IEnumerable<CoupledGroup> groups) => Mask(graph.Spec, graph.NamedParameters, groups);
+
+    /// <summary>Sets all slices of groups of one block to zero.</summary>
+    /// <param name="spec">The model.</param>
+    /// <param name="block">One of its blocks, changed in place.</param>
+    /// <param name="groups">Groups of that block.</param>
+    internal static void Mask(ModelSpec spec, Block block, IEnumerable<CoupledGroup> groups) =>
+        Mask(spec, block.OwnParameters.Select(p => (p.Name, p.Value)), groups);
+
+    private static void Mask(ModelSpec spec, IEnumerable<(string Name, torch.Tensor Value)> named, IEnumerable<CoupledGroup> groups)
     {
         using var _ = torch.no_grad();
-        var parameters = graph.NamedParameters.ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal);
-        foreach (var slice in groups.SelectMany(g => Slices(graph.Spec, g)))
+        var parameters = named.ToDictionary(p => p.Name, p => p.Value, StringComparer.Ordinal);
+        foreach (var slice in groups.SelectMany(g => Slices(spec, g)))
         {
             using var part = parameters[slice.Parameter].narrow(slice.Dimension, slice.Start, slice.Count);
             part.zero_();

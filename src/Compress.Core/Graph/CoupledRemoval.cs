@@ -7,7 +7,7 @@ namespace Compress.Core.Graph;
 
 /// <summary>Cuts coupled groups out of a model: the smaller configuration, and the smaller graph from the larger one.</summary>
 /// <remarks>
-/// <para>The smaller model's logits equal those of the graph in which the groups are zero (<see cref="CoupledGroups.Mask"/>).</para>
+/// <para>The smaller model's logits equal those of the graph in which the groups are zero (<see cref="CoupledGroups.Mask(ModelGraph, IEnumerable{CoupledGroup})"/>).</para>
 /// <para>
 /// Hidden dimensions: with RMS norms that holds too. The zeros of the masked graph still count in its mean square, so norm scales
 /// are multiplied by <c>√(old size / new size)</c> and epsilon by <c>old size / new size</c>; both then give the same numbers. A layer norm
@@ -45,15 +45,17 @@ public sealed class CoupledRemoval
     /// <param name="config">The larger model's <c>config.json</c>.</param>
     /// <param name="spec">What was read from it.</param>
     /// <param name="groups">What to cut; a group that lies within another one may be given too.</param>
+    /// <param name="outputBiases">True: the smaller model has biases on attention's and the MLP's outputs, zero where the larger has none.</param>
     /// <exception cref="ArgumentOutOfRangeException">The model has no such group.</exception>
     /// <exception cref="ModelFileException">Nothing would remain, or the family cannot do without the groups.</exception>
-    public static CoupledRemoval Plan(JsonObject config, ModelSpec spec, IEnumerable<CoupledGroup> groups)
+    public static CoupledRemoval Plan(JsonObject config, ModelSpec spec, IEnumerable<CoupledGroup> groups, bool outputBiases = false)
     {
         var cut = new CutSet(spec, groups);
         var shapes = SmallerConfig.Shapes(config, spec);
         int[] kept = [.. Enumerable.Range(0, spec.Blocks.Length).Where(b => cut.Keeps(b))];
         if (kept.Length == 0) throw new ModelFileException("config.json", "all blocks would be removed.", "Keep one block at the least.");
         var smaller = SmallerConfig.Make(config, spec, cut.Hidden.Length, [.. kept.Select(b => cut.Shape(b, shapes[b]))]);
+        if (outputBiases) smaller = SmallerConfig.WithOutputBiases(smaller.Config, smaller.Spec);
         return new CoupledRemoval(spec, smaller.Config, smaller.Spec, CutParameters.Of(spec, smaller.Spec, cut, kept), kept);
     }
 

@@ -4,12 +4,12 @@ using TorchSharp;
 namespace Compress.Core.Graph;
 
 /// <summary>Where a parameter of the smaller model comes from.</summary>
-/// <param name="Old">Name in the larger model.</param>
+/// <param name="Old">Name in the larger model; null for zeros.</param>
 /// <param name="Rows">Rows that remain; null for all.</param>
 /// <param name="Columns">Columns that remain; null for all.</param>
 /// <param name="Factor">Factor on norm scales.</param>
 /// <param name="Offset">What the norm adds to its stored scale.</param>
-internal sealed record CutParameter(string Old, int[]? Rows, int[]? Columns = null, double Factor = 1, double Offset = 0);
+internal sealed record CutParameter(string? Old, int[]? Rows, int[]? Columns = null, double Factor = 1, double Offset = 0);
 
 /// <summary>Lists where every parameter of a smaller model comes from.</summary>
 internal sealed class CutParameters
@@ -67,7 +67,9 @@ internal sealed class CutParameters
     private void Linear(LinearSpec old, LinearSpec spec, int[]? rows, int[]? columns)
     {
         found.Add(ParameterNames.Weight(spec), new(ParameterNames.Weight(old), rows, columns));
-        if (spec.Bias is not null) Bias(old, spec, rows);
+        if (spec.Bias is null) return;
+        if (old.Bias is null) found.Add(ParameterNames.Bias(spec), new(null, null));
+        else Bias(old, spec, rows);
     }
 
     private void Bias(LinearSpec old, LinearSpec spec, int[]? rows) =>
@@ -101,13 +103,19 @@ internal sealed class CutReader(IReadOnlyDictionary<string, CutParameter> parame
 
     public Parameter Weight(LinearSpec spec, SiteRole role) => Read(ParameterNames.Weight(spec));
 
-    public Parameter Bias(LinearSpec spec) => Read(ParameterNames.Bias(spec));
+    public Parameter Bias(LinearSpec spec)
+    {
+        var name = ParameterNames.Bias(spec);
+        if (parameters[name].Old is not null) return Read(name);
+        var like = values.Values.First();
+        return new Parameter(name, torch.zeros(spec.OutFeatures, like.dtype, like.device));
+    }
 
     private Parameter Read(string name)
     {
         using var scope = torch.NewDisposeScope();
         var cut = parameters[name];
-        var value = values[cut.Old].detach();
+        var value = values[cut.Old!].detach();
         var result = value;
         if (cut.Rows is { } rows) result = result.index_select(0, torch.tensor(rows, torch.int64, value.device));
         if (cut.Columns is { } columns) result = result.index_select(1, torch.tensor(columns, torch.int64, value.device));

@@ -7,11 +7,8 @@ namespace Compress.Core.Methods;
 
 /// <summary>A method that works on one linear site at a time (magnitude, Wanda, SparseGPT, RTN, GPTQ, …).</summary>
 /// <remarks>A method computes; it loads, logs, loops over blocks and stores nothing. It borrows tensors and returns owned ones.</remarks>
-public interface ILinearMethod
+public interface ILinearMethod : IMethod
 {
-    /// <summary>Statistics of the site's input that the pipeline gathers before <see cref="Apply"/>.</summary>
-    Needs Needs { get; }
-
     /// <summary>
     /// True: the sites of a block are compressed in the order (q,k,v), o, (gate,up), down, with fresh statistics each time.
     /// False: all sites of a block see the statistics of the uncompressed block.
@@ -27,7 +24,7 @@ public interface ILinearMethod
 
     /// <summary>Compresses one site.</summary>
     /// <param name="site">The site; its tensors are borrowed.</param>
-    /// <param name="statistics">What <see cref="Needs"/> asked for.</param>
+    /// <param name="statistics">What <see cref="IMethod.Needs"/> asked for.</param>
     /// <param name="log">Takes numerical trouble and errors as data.</param>
     LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log);
 }

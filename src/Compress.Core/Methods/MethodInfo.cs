@@ -11,5 +11,5 @@ public sealed record MethodInfo(MethodAttribute Attribute, Type Type, Type Optio
 {
     /// <summary>Makes the method.</summary>
     /// <param name="options">An instance of <see cref="OptionsType"/>.</param>
-    public ILinearMethod Create(object options) => (ILinearMethod)Constructor.Invoke([options]);
+    public IMethod Create(object options) => (IMethod)Constructor.Invoke([options]);
 }

@@ -68,15 +68,18 @@ internal sealed class Activations : IDisposable
 
     public void Dispose() => hidden.Dispose();
 
-    private void ForEachBatch(Action<Tensor> action)
+    /// <summary>Hands over the hidden states of some windows after the others: index of the first window, and the states <c>[windows, length, hidden]</c>.</summary>
+    public void ForEachBatch(Action<int, Tensor> action)
     {
         using var _ = no_grad();
-        foreach (var (_, _, batch) in Batches())
+        foreach (var (first, _, batch) in Batches())
         {
             using var scope = NewDisposeScope();
-            action(batch);
+            action(first, batch);
         }
     }
+
+    private void ForEachBatch(Action<Tensor> action) => ForEachBatch((_, batch) => action(batch));
 
     private IEnumerable<(int First, int Count, Tensor Batch)> Batches()
     {

@@ -24,16 +24,18 @@ internal sealed class BlockPipeline : IDisposable
 {
     private readonly StageJob job;
     private readonly ILinearMethod method;
+    private readonly StageCheckpoint result;
     private readonly SiteCompressor compressor;
     private readonly Dictionary<string, PartFinished> finished;
     private readonly PositionTables tables = new();
     private Activations? activations;
     private long done;
 
-    private BlockPipeline(StageJob job)
+    private BlockPipeline(StageJob job, ILinearMethod method, StageCheckpoint result)
     {
         this.job = job;
-        method = job.Stage.Method.Create(job.Stage.Options);
+        this.method = method;
+        this.result = result;
         compressor = new SiteCompressor(job.Stage, job.Number, method, job.Source, job.Seed, job.Forward.Device);
         finished = job.Journal.Entries.OfType<PartFinished>().Where(e => e.Stage == job.Number)
             .ToDictionary(e => e.Part, StringComparer.Ordinal);
@@ -42,10 +44,22 @@ internal sealed class BlockPipeline : IDisposable
     private bool NeedsActivations => method.Needs.Types.Count > 0;
 
     /// <summary>Runs a stage, or what is left of it.</summary>
-    public static void Run(StageJob job)
+    /// <returns>The model with the stage's parts laid over it.</returns>
+    public static ModelState Run(StageJob job, ILinearMethod method)
     {
-        using var pipeline = new BlockPipeline(job);
-        pipeline.Run();
+        var result = new StageCheckpoint(job.Source, job.Model);
+        try
+        {
+            using var pipeline = new BlockPipeline(job, method, result);
+            pipeline.Run();
+            if (!job.Journal.Entries.OfType<StageFinished>().Any(e => e.Stage == job.Number)) StageInvariants.Require(job, method, result);
+            return job.Input with { Tensors = result };
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -60,7 +74,7 @@ internal sealed class BlockPipeline : IDisposable
         var selected = SiteSelection.Select(job.Model, job.Stage);
         var parts = ModelPart.Of(job.Model, selected);
         job.Progress.Report(new PhaseStarted(job.Title, selected.Count, "sites"));
-        foreach (var part in parts.Where(p => finished.ContainsKey(p.Name))) job.Result.Add(part.FileIn(job.Folder));
+        foreach (var part in parts.Where(p => finished.ContainsKey(p.Name))) result.Add(part.FileIn(job.Folder));
         var last = parts.ToList().FindLastIndex(p => p.Sites.Count > 0 && !finished.ContainsKey(p.Name));
         if (last >= 0) Survey(selected);
         for (var i = 0; i <= last; i++)
@@ -109,12 +123,12 @@ internal sealed class BlockPipeline : IDisposable
     {
         if (!NeedsActivations || part.Block is not { } index) return null;
         EnsureActivations();
-        using var source = new StreamedTensors(compress ? job.Source : job.Result);
+        using var source = new StreamedTensors(compress ? job.Source : result);
         return Block.Load(source, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
     }
 
     private void EnsureActivations() =>
-        activations ??= Activations.Embed(job.Result, job.Model, job.Windows, job.Forward, job.Cancellation);
+        activations ??= Activations.Embed(result, job.Model, job.Windows, job.Forward, job.Cancellation);
 
     private List<(CompressedSite Weight, SiteReport Report)> Compress(ModelPart part, Block? block)
     {
@@ -167,7 +181,7 @@ internal sealed class BlockPipeline : IDisposable
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(stream));
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         job.Journal.Append(new PartFinished(job.Number, part.Name, sha256, stream.Length, seconds, [.. results.Select(r => r.Report)]));
-        job.Result.Add(path);
+        result.Add(path);
     }
 
     private void Advance(int sites, string? detail) => job.Progress.Report(new PhaseAdvanced(done += sites, detail));

@@ -66,6 +66,24 @@ internal sealed class PartFile : IDisposable
         writer.Complete();
     }
 
+    /// <summary>Writes a part that is new as a whole; the file appears whole or not at all.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">Every stored tensor of the part; borrowed.</param>
+    /// <param name="sites">Names of its sites.</param>
+    public static void WriteWhole(string path, IReadOnlyList<(TensorInfo Info, torch.Tensor Value)> tensors, IEnumerable<string> sites)
+    {
+        var entries = sites.ToImmutableSortedDictionary(s => s, _ => (SiteEntry?)null, StringComparer.Ordinal);
+        var metadata = new Dictionary<string, string> { [SitesKey] = JsonSerializer.Serialize(entries, RunJson.Line) };
+        using var writer = SafetensorsWriter.Create(path, tensors.Select(t => t.Info), metadata);
+        foreach (var (info, value) in tensors)
+        {
+            using var scope = torch.NewDisposeScope();
+            var stored = value.detach().to(TensorBridge.ScalarTypeOf(info.Type)).cpu().contiguous();
+            StoredWeight.Pieces(stored, bytes => writer.Write(info.Name, bytes));
+        }
+        writer.Complete();
+    }
+
     /// <summary>Opens a part.</summary>
     /// <exception cref="ModelFileException">The file is missing, damaged or not a part.</exception>
     public static PartFile Open(string path)

@@ -17,6 +17,7 @@ public sealed class StageCheckpoint : ITensorSource
 {
     private readonly ITensorSource below;
     private readonly Dictionary<string, LinearSpec> siteSpecs;
+    private readonly HashSet<string> modelTensors;
     private readonly List<PartFile> parts = [];
     private readonly Dictionary<string, PartFile> dense = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<(LinearSpec Spec, PartFile File)>> encoded = new(StringComparer.Ordinal);
@@ -28,10 +29,26 @@ public sealed class StageCheckpoint : ITensorSource
     /// <param name="below">The checkpoint before the stage; borrowed, and open for as long as this is.</param>
     /// <param name="model">What the checkpoint holds.</param>
     public StageCheckpoint(ITensorSource below, ModelSpec model)
+        : this(below, model, _ => true)
+    {
+    }
+
+    private StageCheckpoint(ITensorSource below, ModelSpec model, Func<string, bool> shines)
     {
         this.below = below;
-        tensors = new OrderedDictionary<string, TensorInfo>(below.Tensors, StringComparer.Ordinal);
+        tensors = new OrderedDictionary<string, TensorInfo>(below.Tensors.Where(t => shines(t.Key)), StringComparer.Ordinal);
+        modelTensors = SpecTensors.Expected(model).Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
         siteSpecs = SiteSelection.All(model).GroupBy(s => s.Shape.Name).ToDictionary(g => g.Key, g => g.First().Spec, StringComparer.Ordinal);
+    }
+
+    /// <summary>An overlay for a stage that changes shapes: no tensor of a block shines through from below.</summary>
+    /// <param name="below">The checkpoint before the stage; borrowed, and open for as long as this is.</param>
+    /// <param name="before">What it holds.</param>
+    /// <param name="after">What the stage makes of it.</param>
+    internal static StageCheckpoint Reshaped(ITensorSource below, ModelSpec before, ModelSpec after)
+    {
+        var prefixes = before.Blocks.Select(b => b.Prefix + ".").ToList();
+        return new StageCheckpoint(below, after, name => !prefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal)));
     }
 
     /// <inheritdoc/>
@@ -92,16 +109,17 @@ public sealed class StageCheckpoint : ITensorSource
     {
         var part = PartFile.Open(path);
         parts.Add(part);
+        foreach (var info in part.Tensors.Tensors.Values.Where(t => modelTensors.Contains(t.Name)))
+        {
+            dense[info.Name] = part;
+            tensors[info.Name] = info;
+        }
         foreach (var site in part.Sites.Keys)
         {
             var spec = siteSpecs[site];
             var tensor = spec.Weight.Tensor;
             siteFiles[site] = part;
-            if (part.Tensors.Tensors.ContainsKey(tensor))
-            {
-                dense[tensor] = part;
-                continue;
-            }
+            if (dense.ContainsKey(tensor)) continue;
             if (!encoded.TryGetValue(tensor, out var list)) encoded.Add(tensor, list = []);
             list.Add((spec, part));
             tensors[tensor] = TensorInfo.Of(tensor, ElementType.F32, tensors[tensor].Shape.AsSpan());

@@ -10,9 +10,8 @@ internal static class StageInvariants
 {
     /// <summary>Reads every compressed site back from disk and checks zeros, pattern, and bits.</summary>
     /// <exception cref="InvalidOperationException">A promise is broken: a bug.</exception>
-    public static void Require(StageJob job)
+    public static void Require(StageJob job, ILinearMethod method, StageCheckpoint result)
     {
-        var method = job.Stage.Method.Create(job.Stage.Options);
         var sites = SiteSelection.Select(job.Model, job.Stage).ToDictionary(s => s.Shape.Name, StringComparer.Ordinal);
         var parts = job.Journal.Entries.OfType<PartFinished>().Where(p => p.Stage == job.Number).ToList();
         if (parts.Sum(p => p.Sites.Count) != sites.Count) throw new InvalidOperationException($"{job.Title} did not reach every site.");
@@ -21,13 +20,13 @@ internal static class StageInvariants
             job.Cancellation.ThrowIfCancellationRequested();
             using var scope = torch.NewDisposeScope();
             var site = sites[report.Site];
-            var weight = TensorBridge.Load(job.Result, site.Spec.Weight, report.Rows, report.Columns, torch.ScalarType.Float32, torch.CPU);
+            var weight = TensorBridge.Load(result, site.Spec.Weight, report.Rows, report.Columns, torch.ScalarType.Float32, torch.CPU);
             if (Zeros(weight) != report.Zeros) throw Broken(report, "has other zeros on disk than in memory");
-            var encoded = job.Result.ReadEncoded(report.Site);
+            var encoded = result.ReadEncoded(report.Site);
             RequireOutlook(report, method.Outlook(site.Shape));
             if (encoded?.CodeBits != report.Bits) throw Broken(report, "has another bit width on disk than in memory");
             if (job.Stage.KeepSparsity) RequireMask(job, site, weight, report);
-            job.Result.Release(site.Spec.Weight.Tensor);
+            result.Release(site.Spec.Weight.Tensor);
         }
     }
 

@@ -18,14 +18,14 @@ internal sealed record StageJob
     /// <summary>Stages of the run, for progress.</summary>
     public required int Stages { get; init; }
 
-    /// <summary>What the model is.</summary>
-    public required ModelSpec Model { get; init; }
+    /// <summary>The model before the stage.</summary>
+    public required ModelState Input { get; init; }
+
+    /// <summary>What the model is before the stage.</summary>
+    public ModelSpec Model => Input.Spec;
 
     /// <summary>The checkpoint before the stage.</summary>
-    public required ITensorSource Source { get; init; }
-
-    /// <summary>The overlay over <see cref="Source"/> that takes the stage's finished parts.</summary>
-    public required StageCheckpoint Result { get; init; }
+    public ITensorSource Source => Input.Tensors;
 
     /// <summary>Where parts are written.</summary>
     public required string Folder { get; init; }

@@ -1,3 +1,4 @@
+using Compress.Core.Methods;
 using Compress.Core.Pipeline;
 using Compress.Core.Recipes;
 using Compress.Core.Runs;
@@ -45,20 +46,35 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
     private static double Stage(Recipe recipe, StageRecipe stage, ModelSpec model, SampleTimes times, torch.Device device)
     {
         var method = stage.Method.Create(stage.Options);
+        if (method is not ILinearMethod linear) return Whole(recipe, method, model, times, device);
         var sites = SiteSelection.Select(model, stage);
         var seconds = sites.GroupBy(s => (s.Shape.OutFeatures, s.Shape.InFeatures))
-            .Sum(g => g.Count() * times.Site(stage.Method.Create(stage.Options), g.First().Shape, stage.KeepSparsity));
+            .Sum(g => g.Count() * times.Site((ILinearMethod)stage.Method.Create(stage.Options), g.First().Shape, stage.KeepSparsity));
         seconds += SecondsOfPart * sites.Select(s => s.Block).Distinct().Count();
         if (method.Needs.Types.Count == 0 || recipe.Calibration is not { } calibration) return seconds;
         var length = calibration.Length ?? Math.Min(model.MaxPositions, 2048);
         var type = RunEnvironment.Precision(recipe, device);
-        var passes = sites.GroupBy(s => s.Block).Max(g => method.TrueSequential ? 4 : 1);
+        var passes = sites.GroupBy(s => s.Block).Max(g => linear.TrueSequential ? 4 : 1);
         foreach (var alike in Blocks(model))
         {
             var (advance, observe) = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
             seconds += alike.Count() * (double)calibration.Samples * length * (passes * observe + advance);
         }
         return seconds;
+    }
+
+    /// <summary>A stage over the whole model: one pass to choose, one to compensate. Searches over candidates take longer.</summary>
+    private static double Whole(Recipe recipe, IMethod method, ModelSpec model, SampleTimes times, torch.Device device)
+    {
+        var seconds = 2 * SecondsOfPart * model.Blocks.Length;
+        if (!method.Calibrated || recipe.Calibration is not { } calibration) return seconds;
+        var length = calibration.Length ?? Math.Min(model.MaxPositions, 2048);
+        var type = RunEnvironment.Precision(recipe, device);
+        return seconds + 2 * Blocks(model).Sum(alike =>
+        {
+            var (advance, observe) = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
+            return alike.Count() * (double)calibration.Samples * length * (observe + advance);
+        });
     }
 
     private static double Evaluate(EvaluationRecipe entry, ModelSpec model, SampleTimes times)

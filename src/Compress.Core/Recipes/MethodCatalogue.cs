@@ -46,8 +46,8 @@ public sealed class MethodCatalogue
     {
         var attribute = type.GetCustomAttribute<MethodAttribute>(inherit: false)
             ?? throw new InvalidOperationException($"{type.FullName} carries no [Method]");
-        if (type.IsAbstract || !typeof(ILinearMethod).IsAssignableFrom(type))
-            throw new InvalidOperationException($"{type.FullName} is not a class that implements {nameof(ILinearMethod)}");
+        if (type.IsAbstract || !typeof(IMethod).IsAssignableFrom(type))
+            throw new InvalidOperationException($"{type.FullName} is not a class that implements {nameof(IMethod)}");
         var options = type.GetNestedType("Options")
             ?? throw new InvalidOperationException($"{type.FullName} has no public nested Options record");
         var constructor = type.GetConstructor([options])

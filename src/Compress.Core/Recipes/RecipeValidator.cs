@@ -85,7 +85,7 @@ public static class RecipeValidator
     private static void CheckNeeds(Recipe recipe, int stage, Action<string, string, string?> report)
     {
         var method = recipe.Stages[stage].Method;
-        if (recipe.Calibration is not null || method.Create(recipe.Stages[stage].Options).Needs.Types.Count == 0) return;
+        if (recipe.Calibration is not null || !method.Create(recipe.Stages[stage].Options).Calibrated) return;
         report(PathOf(recipe, stage) + ".method", $"{method.Attribute.Name} needs calibration data, and the recipe has none.",
             "Add 'calibration: { data: text.txt }'.");
     }

@@ -19,11 +19,12 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
     private readonly List<RecipeProblem> problems = [];
 
     /// <summary>Everything that does not fit.</summary>
-    public IReadOnlyList<RecipeProblem> Problems()
+    /// <param name="first">The first stage that is checked: those before it are done.</param>
+    public IReadOnlyList<RecipeProblem> Problems(int first = 0)
     {
         var quantized = new Dictionary<string, int>(StringComparer.Ordinal);
         var (encodings, tables) = (new List<(SiteShape Site, QuantizationScheme Scheme)>(), new List<string>());
-        for (var i = 0; i < recipe.Value.Stages.Count; i++)
+        for (var i = first; i < recipe.Value.Stages.Count; i++)
         {
             var stage = recipe.Value.Stages[i];
             var path = RecipeValidator.PathOf(recipe.Value, i);
@@ -32,9 +33,13 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
             var selected = SiteSelection.Select(model, stage);
             if (selected.Count == 0 && problems.All(p => !p.Key.StartsWith(path, StringComparison.Ordinal)))
                 Report(path + ".ignore", "leaves no site for this stage.", "Ignore fewer sites, or leave the stage out.");
-            CheckFit(stage, selected, path);
             CheckOrder(stage, i, selected, quantized, path);
-            var method = stage.Method.Create(stage.Options);
+            if (stage.Method.Create(stage.Options) is not ILinearMethod method)
+            {
+                CheckWhole(stage, path);
+                continue;
+            }
+            CheckFit(stage, method, selected, path);
             encodings.AddRange(selected.Select(s => (s.Shape, method.Outlook(s.Shape).Encoding)).Where(s => s.Encoding is not null)!);
             tables.AddRange(selected.Where(s => method.Outlook(s.Shape).Codebook is not null).Select(s => s.Shape.Name));
         }
@@ -68,9 +73,14 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         return $"{hint}Sites are named like {string.Join(", ", examples)}.";
     }
 
-    private void CheckFit(StageRecipe stage, IReadOnlyList<SelectableSite> selected, string path)
+    private void CheckWhole(StageRecipe stage, string path)
     {
-        var method = stage.Method.Create(stage.Options);
+        if (stage.Method.Create(stage.Options) is IStructuredMethod structured && structured.Unfit(model) is { } problem) Report(path, problem);
+        if (stage.KeepSparsity) Report(path + ".keep", $"{stage.Method.Attribute.Name} removes structures and keeps what is in the others.", "Leave it out.");
+    }
+
+    private void CheckFit(StageRecipe stage, ILinearMethod method, IReadOnlyList<SelectableSite> selected, string path)
+    {
         var unfit = selected.Select(s => (s.Shape.Name, Problem: method.Unfit(s.Shape))).Where(s => s.Problem is not null);
         foreach (var group in unfit.GroupBy(s => s.Problem!))
         {

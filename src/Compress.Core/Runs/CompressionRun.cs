@@ -8,6 +8,7 @@ using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Core.Recipes.Yaml;
 using Compress.Formats;
+using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 using TorchSharp;
 
@@ -132,12 +133,12 @@ public sealed class CompressionRun
         var stages = new List<StageCheckpoint>();
         try
         {
-            ITensorSource current = model.Tensors;
+            var current = ModelState.Of(model);
             for (var i = 0; i < recipe.Stages.Count; i++)
             {
-                stages.Add(new StageCheckpoint(current, model.Spec));
-                RunStage(i, current, stages[^1], windows);
-                current = stages[^1];
+                RequireFit(i, current);
+                current = RunStage(i, current, windows);
+                stages.Add(current.Stages!);
             }
             var sites = journal.Entries.OfType<PartFinished>().SelectMany(p => p.Sites).ToList();
             SiteTables.Write(folder, sites);
@@ -204,7 +205,16 @@ public sealed class CompressionRun
         return [.. CalibrationFile.Read(path).Windows.Select(w => w.Tokens)];
     }
 
-    private void RunStage(int index, ITensorSource source, StageCheckpoint result, IReadOnlyList<int[]> windows)
+    /// <summary>A stage that removed heads or channels may leave shapes that a later stage's options do not fit.</summary>
+    private void RequireFit(int stage, ModelState current)
+    {
+        if (ReferenceEquals(current.Spec, model.Spec)) return;
+        var unplaced = new Bound<Recipe>(recipe, Name, new Dictionary<string, Mark>());
+        var problems = new StageChecks(unplaced, current.Spec).Problems(stage);
+        if (problems.Count > 0) throw new RecipeException(problems);
+    }
+
+    private ModelState RunStage(int index, ModelState input, IReadOnlyList<int[]> windows)
     {
         var start = Stopwatch.GetTimestamp();
         var number = index + 1;
@@ -215,9 +225,7 @@ public sealed class CompressionRun
             Stage = recipe.Stages[index],
             Number = number,
             Stages = recipe.Stages.Count,
-            Model = model.Spec,
-            Source = source,
-            Result = result,
+            Input = input,
             Folder = stageFolder,
             Windows = windows,
             Forward = forward,
@@ -226,21 +234,21 @@ public sealed class CompressionRun
             Progress = progress,
             Cancellation = cancellation,
         };
-        BlockPipeline.Run(job);
-        if (journal.Entries.OfType<StageFinished>().Any(e => e.Stage == number)) return;
-        StageInvariants.Require(job);
-        journal.Append(new StageFinished(number, Stopwatch.GetElapsedTime(start).TotalSeconds));
+        var output = StageRunner.Run(job);
+        if (!journal.Entries.OfType<StageFinished>().Any(e => e.Stage == number))
+            journal.Append(new StageFinished(number, Stopwatch.GetElapsedTime(start).TotalSeconds));
+        return output;
     }
 
-    private List<ExportResult> Export(ITensorSource current, List<SiteReport> sites)
+    private List<ExportResult> Export(ModelState current, List<SiteReport> sites)
     {
-        var compressed = CompressedSites(sites);
-        var exporter = new CheckpointExporter(model, current, current as StageCheckpoint, compressed);
+        var compressed = CompressedSites(current.Spec, sites);
+        var exporter = new CheckpointExporter(model, current, compressed);
         foreach (var export in recipe.Export)
         {
             if (journal.Entries.OfType<Exported>().Any(e => e.To == export.To)) continue;
             var start = Stopwatch.GetTimestamp();
-            progress.Report(new PhaseStarted($"export {export.Format} to {export.To}", current.Tensors.Count, "tensors"));
+            progress.Report(new PhaseStarted($"export {export.Format} to {export.To}", current.Tensors.Tensors.Count, "tensors"));
             var result = exporter.Export(export, folder.At(export.To), progress, cancellation);
             journal.Append(new Exported(export.Format, export.To, result.Files, result.Figures, Stopwatch.GetElapsedTime(start).TotalSeconds));
             progress.Report(new PhaseEnded());
@@ -248,10 +256,10 @@ public sealed class CompressionRun
         return [.. journal.Entries.OfType<Exported>().Select(e => new ExportResult(e.Format, folder.At(e.To), e.Figures, e.Files))];
     }
 
-    private List<SelectableSite> CompressedSites(List<SiteReport> sites)
+    private static List<SelectableSite> CompressedSites(ModelSpec model, List<SiteReport> sites)
     {
         var names = sites.Select(s => s.Site).ToHashSet(StringComparer.Ordinal);
-        return [.. SiteSelection.All(model.Spec).Where(s => names.Contains(s.Shape.Name))];
+        return [.. SiteSelection.All(model).Where(s => names.Contains(s.Shape.Name))];
     }
 
     /// <summary>The stage's wall time; of an interrupted stage at least that of its parts, which earlier sessions may have done.</summary>
@@ -276,7 +284,7 @@ public sealed class CompressionRun
             Folder = folder.Path,
             Evaluations = measurements.Evaluations,
             Speeds = measurements.Speeds,
-            Original = StorageFigures.Measure(files.Sum(f => new FileInfo(f).Length), model.Tensors.Tensors, model.Tensors, model.Spec, CompressedSites(sites)),
+            Original = StorageFigures.Measure(files.Sum(f => new FileInfo(f).Length), model.Tensors.Tensors, model.Tensors, model.Spec, CompressedSites(model.Spec, sites)),
             Exports = exports,
             Stages = stages,
             EvaluationSeconds = evaluation,

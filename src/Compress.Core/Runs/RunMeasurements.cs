@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Compress.Core.Evaluation;
+using Compress.Core.Pipeline;
 using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Formats.Checkpoints;
@@ -38,7 +39,7 @@ internal sealed class RunMeasurements(
 
     /// <summary>Takes those that are missing.</summary>
     /// <param name="result">The compressed model as torch reads it.</param>
-    public void Take(ITensorSource result)
+    public void Take(ModelState result)
     {
         foreach (var (i, entry) in recipe.Evaluate.OfType<PerplexityRecipe>().Index())
         {
@@ -54,7 +55,7 @@ internal sealed class RunMeasurements(
         }
     }
 
-    private EvaluationResult Evaluate(ITensorSource compressed, PerplexityRecipe entry, string subject)
+    private EvaluationResult Evaluate(ModelState compressed, PerplexityRecipe entry, string subject)
     {
         var start = Stopwatch.GetTimestamp();
         var protocol = EvaluationProtocol.Find(entry.Protocol);
@@ -62,7 +63,7 @@ internal sealed class RunMeasurements(
         var options = new EvaluationOptions { Window = entry.Window, MaxWindows = entry.MaxWindows, Device = device };
         var result = entry.Engine == EvaluationEngine.Runtime
             ? WithEngine(entry, tokens, protocol, options)
-            : Evaluator.EvaluateAsync(new EvaluatedModel(compressed, model.Spec), new EvaluatedModel(model.Tensors, model.Spec), tokens,
+            : Evaluator.EvaluateAsync(new EvaluatedModel(compressed.Tensors, compressed.Spec), new EvaluatedModel(model.Tensors, model.Spec), tokens,
                 protocol, options, progress, cancellation).GetAwaiter().GetResult();
         journal.Append(new Evaluated(subject, result, Stopwatch.GetElapsedTime(start).TotalSeconds));
         return result;

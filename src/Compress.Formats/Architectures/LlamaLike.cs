@@ -65,6 +65,7 @@ internal static class LlamaLike
             Activation = traits.Activation ?? Common.Activation(config, "hidden_act", "silu"),
             // Norms over the hidden size alone change their epsilon where that size is cut.
             HeadEpsilon = config.Positive(SmallerConfig.HeadEpsilonKey, epsilon),
+            OutputBias = config.Flag(SmallerConfig.OutputBiasKey, false),
             Rotary = traits.Rotary?.Invoke(headSize) ?? Same(Rope.Read(config, headSize)),
         };
         return new ModelSpec
@@ -103,6 +104,8 @@ internal static class LlamaLike
 
         public required double HeadEpsilon { get; init; }
 
+        public required bool OutputBias { get; init; }
+
         public BlockSpec Block(BlockShape shape, int index)
         {
             var prefix = FormattableString.Invariant($"model.layers.{index}");
@@ -135,7 +138,7 @@ internal static class LlamaLike
                 Query = Common.Linear(prefix + ".q_proj", hidden, heads * headSize, traits.QueryKeyValueBias),
                 Key = Common.Linear(prefix + ".k_proj", hidden, keyValueHeads * headSize, traits.QueryKeyValueBias),
                 Value = Common.Linear(prefix + ".v_proj", hidden, keyValueHeads * headSize, traits.QueryKeyValueBias),
-                Output = Common.Linear(prefix + ".o_proj", heads * headSize, hidden, traits.OutputBias),
+                Output = Common.Linear(prefix + ".o_proj", heads * headSize, hidden, traits.OutputBias || OutputBias),
                 QueryNorm = HeadNorm(prefix + ".q_norm"),
                 KeyNorm = HeadNorm(prefix + ".k_norm"),
                 Rotary = Rotary(shape.Layer),
@@ -148,7 +151,7 @@ internal static class LlamaLike
         private MlpSpec Mlp(string prefix, int channels) => new(
             Common.Linear(prefix + ".gate_proj", hidden, channels, traits.MlpBias),
             Common.Linear(prefix + ".up_proj", hidden, channels, traits.MlpBias),
-            Common.Linear(prefix + ".down_proj", channels, hidden, traits.MlpBias),
+            Common.Linear(prefix + ".down_proj", channels, hidden, traits.MlpBias || OutputBias),
             Activation);
     }
 }

@@ -18,6 +18,9 @@ public static class SmallerConfig
     /// <summary>Factor on token embeddings, where it no longer follows from the hidden size.</summary>
     internal const string EmbeddingScaleKey = "compress_embedding_scale";
 
+    /// <summary>True where attention and MLP outputs have biases that the family's own keys cannot name.</summary>
+    internal const string OutputBiasKey = "compress_output_bias";
+
     private const string LayerTypes = "layer_types";
 
     /// <summary>Shapes of a model's blocks.</summary>
@@ -47,6 +50,35 @@ public static class SmallerConfig
         var listed = Listed(resized, shapes);
         return Uniform(resized, keys, spec, shapes) is { } uniform && Alike(uniform.Spec, listed.Spec) ? uniform : listed;
     }
+
+    /// <summary>
+    /// A configuration whose blocks have biases on attention's and the MLP's output projections, which compensation for removed inputs needs.
+    /// Llama's own keys give biases to the other projections too; other families get <see cref="OutputBiasKey"/>.
+    /// </summary>
+    /// <param name="config">The configuration; not changed.</param>
+    /// <param name="spec">What was read from it.</param>
+    /// <exception cref="ModelFileException">The family has no such biases.</exception>
+    public static SyntheticModel WithOutputBiases(JsonObject config, ModelSpec spec)
+    {
+        if (HasOutputBiases(spec)) return new SyntheticModel(config, spec);
+        var biased = config.DeepClone().AsObject();
+        if (spec.Family == "llama")
+        {
+            biased["attention_bias"] = true;
+            biased["mlp_bias"] = true;
+        }
+        else
+        {
+            biased[OutputBiasKey] = true;
+        }
+        var result = SyntheticModel.FromConfig(biased);
+        return HasOutputBiases(result.Spec)
+            ? result
+            : throw new ModelFileException("config.json", $"{spec.Family} has no biases on its output projections.", "Use compensate: none.");
+    }
+
+    private static bool HasOutputBiases(ModelSpec spec) => spec.Blocks.All(b =>
+        b.Attention is null or { Output.Bias: not null } && b.Mlp is null or { Down.Bias: not null });
 
     private static void Narrow(JsonObject config, SizeKeys keys, ModelSpec spec, int hiddenSize)
     {
