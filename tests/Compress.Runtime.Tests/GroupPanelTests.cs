@@ -41,6 +41,23 @@ public unsafe class GroupPanelTests
     }
 
     [Theory]
+    [InlineData(2, 6, 7)]
+    [InlineData(3, 5, 1)]
+    [InlineData(4, 4, 13)]
+    [InlineData(4, 1, 1)]
+    public void Zero_points_may_have_fractions(int bits, int fraction, int tokens)
+    {
+        var random = new Random(bits + fraction);
+        var weight = RandomGroups(random, bits, 64, 320, false, ElementType.F16, false, 19) with { ZeroFraction = fraction };
+        weight = weight with { Zeros = [.. weight.Zeros.Select(_ => random.Next(1 << (bits + fraction)))] };
+        using var pool = new WorkerPool(2);
+        using var pages = new Pages();
+        RequireProducts(PanelMatrix.Pack(GroupSource.For(weight)!, pages, pool), weight, null, tokens, random);
+        // No code of theirs stands for 0.
+        Assert.Null(SparsePanelMatrix.Pack(weight, new byte[19 * 40], pages, pool));
+    }
+
+    [Theory]
     [MemberData(nameof(Cases))]
     public void Sparse_products_leave_out_what_is_not_kept(
         int bits, int groupSize, int columns, bool symmetric, ElementType scaleType, bool activationOrder, int rows, int tokens)

@@ -24,7 +24,8 @@ internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
             if (w is not null && Spec.WeightOffset != 0) w = w + Spec.WeightOffset;
             return torch.nn.functional.layer_norm(wide, [x.shape[^1]], w, b, Spec.Epsilon).to(type).MoveToOuterDisposeScope();
         }
-        var scaled = wide * (wide.square().mean([-1], keepdim: true) + Spec.Epsilon).rsqrt();
+        // Not square(): its exponent is a native object that the collector may free while libtorch still reads it.
+        var scaled = wide * ((wide * wide).mean([-1], keepdim: true) + Spec.Epsilon).rsqrt();
         if (weight is not null)
         {
             var w = weight.Value.to(wideType);

@@ -58,14 +58,15 @@ public static class AwqFormat
 
     /// <summary>Packs a weight.</summary>
     /// <param name="module">Name without <c>.weight</c>.</param>
-    /// <param name="weight">The weight: 4 bits, rows in multiples of 8, no activation order, zero points below 16.</param>
+    /// <param name="weight">The weight: 4 bits, rows in multiples of 8, no activation order, whole zero points below 16.</param>
     /// <exception cref="ArgumentException">The weight cannot be stored.</exception>
     public static IReadOnlyList<PackedTensor> Pack(string module, GroupQuantizedWeight weight)
     {
-        if (weight.Bits != Bits || weight.Rows % PerWord != 0 || weight.GroupIndex is not null || weight.Zeros.Any(z => z is < 0 or > 15))
+        if (weight.Bits != Bits || weight.Rows % PerWord != 0 || weight.GroupIndex is not null || weight.ZeroFraction > 0
+            || weight.Zeros.Any(z => z is < 0 or > 15))
         {
             throw new ArgumentException(
-                "AWQ stores 4 bits, rows in multiples of 8, no activation order and zero points below 16", nameof(weight));
+                "AWQ stores 4 bits, rows in multiples of 8, no activation order and whole zero points below 16", nameof(weight));
         }
         var (rows, groups) = (weight.Rows, weight.Groups);
         var scales = new float[weight.Scales.Length];

@@ -26,6 +26,7 @@ public static class CompressedTensors
     public static string? Unfit(int columns, QuantizationScheme scheme)
     {
         if (scheme.Bits is < 2 or > 8) return $"compressed-tensors stores 2 to 8 bits, not {scheme.Bits}.";
+        if (scheme.ZeroFraction > 0) return "compressed-tensors stores whole zero points, and these have fractions.";
         return scheme.GroupSize is { } size && columns % size != 0
             ? $"compressed-tensors needs groups that divide the {columns} columns; {size} does not."
             : null;

@@ -32,13 +32,14 @@ public static class GptqFormat
 
     /// <summary>Packs a weight.</summary>
     /// <param name="module">Name without <c>.weight</c>.</param>
-    /// <param name="weight">The weight; zero points below 2^bits.</param>
+    /// <param name="weight">The weight; whole zero points below 2^bits.</param>
     /// <param name="version">1 or 2.</param>
     /// <exception cref="ArgumentException">The weight cannot be stored, see <see cref="Unfit"/>.</exception>
     public static IReadOnlyList<PackedTensor> Pack(string module, GroupQuantizedWeight weight, int version)
     {
         var (rows, columns, bits, groups) = (weight.Rows, weight.Columns, weight.Bits, weight.Groups);
         if (Unfit(rows, columns, bits) is { } reason) throw new ArgumentException(reason, nameof(weight));
+        if (weight.ZeroFraction > 0) throw new ArgumentException("GPTQ checkpoints have whole zero points", nameof(weight));
         var words = BitPacking.Words(columns, bits);
         var packed = new uint[words * rows];
         var line = new uint[words];

@@ -6,7 +6,7 @@ namespace Compress.Formats.Encodings;
 
 /// <summary>
 /// A weight <c>[rows, columns]</c> in integer codes with a scale and zero point for each row and group of columns.
-/// Decode: <c>w[r,c] = (code[r,c] − zero[r,g]) · scale[r,g]</c> with <c>g = GroupIndex?[c] ?? c / GroupSize</c>, in f32.
+/// Decode: <c>w[r,c] = (code[r,c] − zero[r,g]·2^−ZeroFraction) · scale[r,g]</c> with <c>g = GroupIndex?[c] ?? c / GroupSize</c>, in f32.
 /// </summary>
 public sealed record GroupQuantizedWeight : EncodedWeight
 {
@@ -25,8 +25,14 @@ public sealed record GroupQuantizedWeight : EncodedWeight
     /// <summary>Scales, row-major <c>[rows, groups]</c>, exactly representable in <see cref="ScaleType"/>.</summary>
     public required float[] Scales { get; init; }
 
-    /// <summary>Zero points, row-major <c>[rows, groups]</c>, integers in 0 … 2^bits (inclusive only where a format allows it).</summary>
+    /// <summary>
+    /// Zero points in units of 2^−<see cref="ZeroFraction"/>, row-major <c>[rows, groups]</c>, in 0 … 2^(bits + ZeroFraction) (inclusive only
+    /// where a format allows it).
+    /// </summary>
     public required int[] Zeros { get; init; }
+
+    /// <summary>Binary digits of a zero point behind the point (HQQ), so that 0 need not be among the values; with the bits at most 8.</summary>
+    public int ZeroFraction { get; init; }
 
     /// <summary>How scales are stored: F16, BF16 or F32.</summary>
     public required ElementType ScaleType { get; init; }
@@ -37,9 +43,15 @@ public sealed record GroupQuantizedWeight : EncodedWeight
     /// <summary>Groups of a row.</summary>
     public int Groups => (int)(((long)Columns + GroupSize - 1) / GroupSize);
 
-    /// <summary>Bits of a stored zero point: none where symmetric, as many as a code's, or one more where a zero point is 2^bits (16 for
-    /// codes of 8 bits).</summary>
-    public int ZeroBits => Symmetric ? 0 : !Array.Exists(Zeros, z => z >> Bits != 0) ? Bits : Bits < 8 ? Bits + 1 : 16;
+    /// <summary>Bits of a stored zero point: none where symmetric, as many as a code's and the fraction's, or one more where a zero point is
+    /// 2^bits (16 in place of 9).</summary>
+    public int ZeroBits => Symmetric ? 0 : !Array.Exists(Zeros, z => z >> ZeroWidth != 0) ? ZeroWidth : ZeroWidth < 8 ? ZeroWidth + 1 : 16;
+
+    /// <summary>Bits of a zero point below 2^bits.</summary>
+    internal int ZeroWidth => Bits + ZeroFraction;
+
+    /// <summary>What one unit of <see cref="Zeros"/> is worth.</summary>
+    internal float ZeroUnit => 1f / (1 << ZeroFraction);
 
     /// <summary>Bytes of scales, zero points and group index.</summary>
     public long GridBytes =>
@@ -63,29 +75,30 @@ public sealed record GroupQuantizedWeight : EncodedWeight
         var zeros = Zeros.AsSpan(row * Groups, Groups);
         if (GroupIndex is { } groupOf)
         {
-            for (var c = 0; c < codes.Length; c++) destination[c] = (codes[c] - zeros[groupOf[c]]) * scales[groupOf[c]];
+            for (var c = 0; c < codes.Length; c++) destination[c] = (codes[c] - zeros[groupOf[c]] * ZeroUnit) * scales[groupOf[c]];
             return;
         }
         for (var (g, first) = (0, 0); g < scales.Length; g++, first += GroupSize)
         {
             var last = Math.Min(first + GroupSize, codes.Length);
-            DecodeGroup(codes[first..last], zeros[g], scales[g], destination[first..last]);
+            DecodeGroup(codes[first..last], zeros[g] * ZeroUnit, scales[g], destination[first..last]);
         }
     }
 
-    private static void DecodeGroup(ReadOnlySpan<byte> codes, int zero, float scale, Span<float> destination)
+    // Codes and zero points have so few digits that their difference is exact.
+    private static void DecodeGroup(ReadOnlySpan<byte> codes, float zero, float scale, Span<float> destination)
     {
         var c = 0;
-        var (zeros, scales, part) = (new Vector<int>(zero), new Vector<float>(scale), Vector<float>.Count);
+        var (zeros, scales, part) = (new Vector<float>(zero), new Vector<float>(scale), Vector<float>.Count);
         for (; c <= codes.Length - Vector<byte>.Count; c += Vector<byte>.Count)
         {
             Vector.Widen(new Vector<byte>(codes[c..]), out var low, out var high);
             Vector.Widen(low, out var first, out var second);
             Vector.Widen(high, out var third, out var fourth);
-            (Vector.ConvertToSingle(Vector.AsVectorInt32(first) - zeros) * scales).CopyTo(destination[c..]);
-            (Vector.ConvertToSingle(Vector.AsVectorInt32(second) - zeros) * scales).CopyTo(destination[(c + part)..]);
-            (Vector.ConvertToSingle(Vector.AsVectorInt32(third) - zeros) * scales).CopyTo(destination[(c + 2 * part)..]);
-            (Vector.ConvertToSingle(Vector.AsVectorInt32(fourth) - zeros) * scales).CopyTo(destination[(c + 3 * part)..]);
+            ((Vector.ConvertToSingle(Vector.AsVectorInt32(first)) - zeros) * scales).CopyTo(destination[c..]);
+            ((Vector.ConvertToSingle(Vector.AsVectorInt32(second)) - zeros) * scales).CopyTo(destination[(c + part)..]);
+            ((Vector.ConvertToSingle(Vector.AsVectorInt32(third)) - zeros) * scales).CopyTo(destination[(c + 2 * part)..]);
+            ((Vector.ConvertToSingle(Vector.AsVectorInt32(fourth)) - zeros) * scales).CopyTo(destination[(c + 3 * part)..]);
         }
         for (; c < codes.Length; c++) destination[c] = (codes[c] - zero) * scale;
     }

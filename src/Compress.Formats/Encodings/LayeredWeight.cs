@@ -91,7 +91,7 @@ public sealed record LayeredWeight : EncodedWeight
     {
         if (Values is not IntegerValues { Grid: var grid } integers) return null;
         if (Positions is DensePositions) return grid with { Codes = integers.Codes };
-        if (Array.Exists(grid.Zeros, z => z >> grid.Bits != 0)) return null;
+        if (grid.ZeroFraction > 0 || Array.Exists(grid.Zeros, z => z >> grid.Bits != 0)) return null;
         var codes = new byte[Rows * Columns];
         Parallel.For(0, Rows, () => new int[Columns], (row, _, columns) =>
         {

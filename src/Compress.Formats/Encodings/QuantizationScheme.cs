@@ -8,7 +8,9 @@ namespace Compress.Formats.Encodings;
 /// <param name="Symmetric">True where no zero points are stored.</param>
 /// <param name="ActivationOrder">True where each column names its group.</param>
 /// <param name="ScaleType">How scales are stored: F16, BF16 or F32.</param>
-public sealed record QuantizationScheme(int Bits, int? GroupSize, bool Symmetric, bool ActivationOrder, ElementType ScaleType)
+/// <param name="ZeroFraction">Binary digits of zero points behind the point.</param>
+public sealed record QuantizationScheme(
+    int Bits, int? GroupSize, bool Symmetric, bool ActivationOrder, ElementType ScaleType, int ZeroFraction = 0)
 {
     /// <summary>The scheme of a quantized weight.</summary>
     /// <param name="weight">The weight.</param>
@@ -17,7 +19,8 @@ public sealed record QuantizationScheme(int Bits, int? GroupSize, bool Symmetric
         weight.GroupSize >= weight.Columns ? null : weight.GroupSize,
         weight.Symmetric,
         weight.GroupIndex is not null,
-        weight.ScaleType);
+        weight.ScaleType,
+        weight.ZeroFraction);
 
     /// <summary>Groups of a row of <paramref name="columns"/> columns.</summary>
     /// <param name="columns">Columns of the weight.</param>

@@ -83,7 +83,7 @@ public sealed class SqueezeLlm(SqueezeLlm.Options options) : ILinearMethod
     /// <inheritdoc/>
     public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log)
     {
-        using var weight = Finite(site.Weight, log);
+        using var weight = FiniteWeight.Of(site.Weight, log);
         var (rows, columns) = (weight.Rows, weight.Columns);
         var sensitivity = Sensitivity(statistics, columns, log);
         WeightPositions positions = site.Mask is { } mask ? Kept(mask, weight) : new DensePositions(rows, columns);
@@ -104,25 +104,6 @@ public sealed class SqueezeLlm(SqueezeLlm.Options options) : ILinearMethod
         var decoded = HostMatrix.Empty(rows, columns);
         Workers.For(rows, (long)rows * columns, r => encoded.DecodeRow(r, decoded.Row(r)));
         return new LinearResult(decoded.Release(site.Weight.device), encoded);
-    }
-
-    /// <summary>A copy of the weight in which what is no number is zero.</summary>
-    private static HostMatrix Finite(Tensor tensor, SiteLog log)
-    {
-        using var source = HostMatrix.Of(tensor);
-        var copy = HostMatrix.Empty(source.Rows, source.Columns);
-        var bad = 0L;
-        for (var r = 0; r < source.Rows; r++)
-        {
-            Span<float> from = source.Row(r), to = copy.Row(r);
-            for (var c = 0; c < from.Length; c++)
-            {
-                if (!float.IsFinite(from[c])) bad++;
-                to[c] = float.IsFinite(from[c]) ? from[c] : 0;
-            }
-        }
-        if (bad > 0) log.Notes.Add(string.Create(CultureInfo.InvariantCulture, $"{bad} weights are not finite and were taken as zero."));
-        return copy;
     }
 
     /// <summary>What each column counts, at most 1: damped, and of inputs without a finite moment as much as the largest.</summary>

@@ -114,6 +114,7 @@ public sealed class EncodedWeightTests
         var (weight, expected) = RandomEncodings.Make("bitmap", "int4", 5, 37, 1);
         Assert.Equal(expected, Decoded(weight.ToGroups()!));
         Assert.Null(RandomEncodings.Make("bitmap", "int4z", 5, 37, 1).Weight.ToGroups());
+        Assert.Null(RandomEncodings.Make("bitmap", "int4f", 5, 37, 1).Weight.ToGroups());
         Assert.Null(RandomEncodings.Make("bitmap", "table4", 5, 37, 1).Weight.ToGroups());
     }
 
@@ -159,6 +160,7 @@ public sealed class EncodedWeightTests
         Refused("dense", "int4", t => t["scales"] = Part("scales", ElementType.F32, [0, 0, 0xC0, 0x7F], 1, 1), "scales");
         Refused("dense", "int4o", t => t["group_index"].Bytes[3] = 0x7F, "group_index");
         Refused("dense", "int4z", t => Array.Fill(t["zeros"].Bytes, byte.MaxValue), "zeros");
+        Refused("dense", "int3f", t => Array.Fill(t["zeros"].Bytes, byte.MaxValue), "zeros");
         Refused("dense", "table3", t => t["tables"].Bytes.AsSpan().Fill(0xFF), "tables");
         Refused("dense", "planes", t => t.Remove("tables_5"), "tables_5");
         Refused("dense", "f16", t => t["values"] = Part("values", ElementType.I16, t["values"].Bytes, 5 * 37), "values");

@@ -11,7 +11,7 @@ internal static class RandomEncodings
     public static readonly string[] Structures = ["dense", "bitmap", "csr", "1:4", "2:4", "5:7"];
 
     public static readonly string[] Kinds =
-        ["f32", "f16", "bf16", "int2", "int3", "int4", "int4z", "int5", "int6", "int8", "int8z", "int4o", "table2", "table3", "table4", "planes"];
+        ["f32", "f16", "bf16", "int2", "int3", "int3f", "int4", "int4f", "int4z", "int5", "int6", "int8", "int8z", "int4o", "table2", "table3", "table4", "planes"];
 
     /// <summary>Odd rows and columns, short last groups, one row, one column.</summary>
     public static readonly (int Rows, int Columns)[] Shapes = [(1, 1), (3, 8), (5, 37), (17, 100), (2, 257)];
@@ -81,11 +81,14 @@ internal static class RandomEncodings
             var grid = GoldenPacking.Random(rows, columns, kind[3] - '0', group, !kind.EndsWith('z'), kind.EndsWith('o'), random.Next());
             if (kind == "int8z") grid.Zeros[^1] = 256;
             if (kind == "int4z") grid.Zeros[0] = 16;
+            // Zero points with a fraction, and one of 2^bits.
+            if (kind == "int3f") grid = grid with { Symmetric = false, ZeroFraction = 5, Zeros = [.. grid.Zeros.Select((_, i) => i == 0 ? 256 : random.Next(256))] };
+            if (kind == "int4f") grid = grid with { Symmetric = false, ZeroFraction = 1, Zeros = [.. grid.Zeros.Select(_ => random.Next(32))] };
             var codes = Enumerable.Range(0, count).Select(_ => (byte)random.Next(1 << grid.Bits)).ToArray();
             return (new IntegerValues(grid, codes), (r, c, i) =>
             {
                 var g = r * grid.Groups + (grid.GroupIndex?[c] ?? c / grid.GroupSize);
-                return (codes[i] - grid.Zeros[g]) * grid.Scales[g];
+                return (codes[i] - grid.Zeros[g] / MathF.Pow(2, grid.ZeroFraction)) * grid.Scales[g];
             }
             );
         }

@@ -6,7 +6,8 @@ using Compress.Formats.Encodings.Positions;
 namespace Compress.Formats.Encodings.Values;
 
 /// <summary>
-/// Integer codes with a scale and zero point for each row and group of the weight's columns: <c>w = (code − zero[r,g]) · scale[r,g]</c>.
+/// Integer codes with a scale and zero point for each row and group of the weight's columns:
+/// <c>w = (code − zero[r,g]·2^−zero_fraction) · scale[r,g]</c>.
 /// Groups count the columns of the weight and not the stored elements, as in <see cref="GroupQuantizedWeight"/>.
 /// </summary>
 public sealed class IntegerValues : WeightValues
@@ -22,6 +23,8 @@ public sealed class IntegerValues : WeightValues
     public IntegerValues(GroupQuantizedWeight grid, byte[] codes)
     {
         if (grid.Bits is < 2 or > 8) throw new ArgumentException($"codes have 2 to 8 bits, not {grid.Bits}", nameof(grid));
+        if (grid.ZeroFraction < 0 || grid.ZeroWidth > 8)
+            throw new ArgumentException($"codes and the fraction of a zero point have 8 bits together, not {grid.ZeroWidth}", nameof(grid));
         if (codes.AsSpan().ContainsAnyExceptInRange((byte)0, (byte)((1 << grid.Bits) - 1)))
             throw new ArgumentException($"a code has more than {grid.Bits} bits", nameof(codes));
         (Grid, Codes) = (grid with { Codes = [] }, codes);
@@ -65,7 +68,7 @@ public sealed class IntegerValues : WeightValues
         for (var i = 0; i < columns.Length; i++)
         {
             var g = at + (Grid.GroupIndex is { } index ? index[columns[i]] : columns[i] / Grid.GroupSize);
-            destination[i] = (Codes[first + i] - Grid.Zeros[g]) * Grid.Scales[g];
+            destination[i] = (Codes[first + i] - Grid.Zeros[g] * Grid.ZeroUnit) * Grid.Scales[g];
         }
     }
 
@@ -77,6 +80,7 @@ public sealed class IntegerValues : WeightValues
         var json = new JsonObject { ["kind"] = Kind, ["bits"] = Grid.Bits };
         if (Grid.GroupSize < Grid.Columns) json["group_size"] = Grid.GroupSize;
         if (!Grid.Symmetric) json["zero_bits"] = Grid.ZeroBits;
+        if (Grid.ZeroFraction > 0) json["zero_fraction"] = Grid.ZeroFraction;
         if (Grid.GroupIndex is not null) json["activation_order"] = true;
         return json;
     }
@@ -99,7 +103,8 @@ public sealed class IntegerValues : WeightValues
         config.Has("group_size") ? config.Integer("group_size", 1, columns) : null,
         !config.Has("zero_bits"),
         config.Has("activation_order") && config.Boolean("activation_order"),
-        parts.Type(ScalePart));
+        parts.Type(ScalePart),
+        Fraction(config));
 
     internal static IntegerValues Read(QuantizationConfigReader config, StoredParts parts, WeightPositions positions)
     {
@@ -107,7 +112,8 @@ public sealed class IntegerValues : WeightValues
         var size = config.Has("group_size") ? config.Integer("group_size", 1, columns) : columns;
         var groups = (int)(((long)columns + size - 1) / size);
         var (scales, scaleType) = parts.Floats(ScalePart, rows, groups);
-        var zeroBits = config.Has("zero_bits") ? config.Integer("zero_bits", bits, bits < 8 ? bits + 1 : 16) : 0;
+        var width = bits + Fraction(config);
+        var zeroBits = config.Has("zero_bits") ? config.Integer("zero_bits", width, width < 8 ? width + 1 : 16) : 0;
         int[]? index = null;
         if (config.Has("activation_order") && config.Boolean("activation_order"))
         {
@@ -125,18 +131,22 @@ public sealed class IntegerValues : WeightValues
                 Codes = [],
                 Scales = scales,
                 ScaleType = scaleType,
-                Zeros = ReadZeros(parts, scales.Length, bits, zeroBits),
+                Zeros = ReadZeros(parts, scales.Length, bits, width, zeroBits),
+                ZeroFraction = width - bits,
                 GroupIndex = index,
             },
             ReadCodes(parts, CodePart, bits, positions.Count));
     }
 
-    private static int[] ReadZeros(StoredParts parts, int count, int bits, int zeroBits)
+    private static int Fraction(QuantizationConfigReader config) =>
+        config.Has("zero_fraction") ? config.Integer("zero_fraction", 1, 8 - config.Integer("bits", 2, 7)) : 0;
+
+    private static int[] ReadZeros(StoredParts parts, int count, int bits, int width, int zeroBits)
     {
         var zeros = new int[count];
         if (zeroBits == 0) Array.Fill(zeros, 1 << (bits - 1));
         else if (zeroBits <= 8) zeros = Array.ConvertAll(ReadCodes(parts, ZeroPart, zeroBits, count), z => (int)z);
         else zeros = Array.ConvertAll(MemoryMarshal.Cast<byte, ushort>(parts.Raw(ZeroPart, ElementType.U16, count)).ToArray(), z => (int)z);
-        return Array.TrueForAll(zeros, z => z <= 1 << bits) ? zeros : throw parts.Wrong(ZeroPart, $"has a zero point above {1 << bits}.");
+        return Array.TrueForAll(zeros, z => z <= 1 << width) ? zeros : throw parts.Wrong(ZeroPart, $"has a zero point above {1 << bits}.");
     }
 }

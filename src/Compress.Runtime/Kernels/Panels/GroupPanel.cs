@@ -10,7 +10,8 @@ namespace Compress.Runtime.Kernels.Panels;
 /// <param name="groupSize">Columns of a group, a multiple of 16.</param>
 /// <param name="scaleType">How scales are stored: F16, BF16 or F32.</param>
 /// <param name="symmetric">True where the middle code stands for 0 everywhere.</param>
-internal sealed unsafe class GroupPanel(int bits, int groupSize, ElementType scaleType, bool symmetric)
+/// <param name="zeroUnit">What one unit of a zero point is worth.</param>
+internal sealed unsafe class GroupPanel(int bits, int groupSize, ElementType scaleType, bool symmetric, float zeroUnit = 1)
     : PanelFormat(bits, groupSize % CodePlanes.BlockColumns == 0 ? 1 : 2)
 {
     private readonly int scaleBytes = scaleType == ElementType.F32 ? 64 : 32;
@@ -35,7 +36,7 @@ internal sealed unsafe class GroupPanel(int bits, int groupSize, ElementType sca
                 at = group;
                 var from = area + group * groupBytes;
                 scale = Scale(from);
-                offset = scale * (symmetric ? middle : -Widen.Unsigned(Vector128.Load(from + scaleBytes)));
+                offset = scale * (symmetric ? middle : Widen.Unsigned(Vector128.Load(from + scaleBytes)) * -zeroUnit);
             }
             scale.Store(scales + 16 * i);
             offset.Store(offsets + 16 * i);
@@ -66,7 +67,7 @@ internal sealed unsafe class GroupPanel(int bits, int groupSize, ElementType sca
     /// <param name="group">Which group of the chunk.</param>
     /// <param name="row">Which row of the panel.</param>
     /// <param name="scale">The scale.</param>
-    /// <param name="zero">The code that stands for 0.</param>
+    /// <param name="zero">The zero point.</param>
     public void Place(byte* area, int group, int row, float scale, int zero)
     {
         var to = area + group * groupBytes;
@@ -118,7 +119,8 @@ internal sealed unsafe class GroupSource : PanelSource
         // One format allows a zero point of 2^bits, which of 8 bits does not fit a byte.
         if (!weight.Symmetric && weight.Zeros.Any(z => z > byte.MaxValue)) return null;
         if (weight.GroupIndex is { } index && !GroupsAreWhole(index, weight)) return null;
-        return new GroupSource(weight, new GroupPanel(weight.Bits, whole ? columns : weight.GroupSize, weight.ScaleType, weight.Symmetric), columns);
+        return new GroupSource(weight, new GroupPanel(
+            weight.Bits, whole ? columns : weight.GroupSize, weight.ScaleType, weight.Symmetric, 1f / (1 << weight.ZeroFraction)), columns);
     }
 
     public override void Fill(int panel, byte* to, byte* codes)

@@ -48,14 +48,15 @@ internal sealed unsafe class SparsePanelMatrix : PackedMatrix
 
     private int Chunks => (Blocks + PanelFormat.ChunkBlocks - 1) / PanelFormat.ChunkBlocks;
 
-    /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns, or those of different zero points blocks of 32.</summary>
+    /// <summary>Lays a weight out; null where its groups do not fit blocks of 16 columns, those of different zero points blocks of 32,
+    /// or where zero points have fractions.</summary>
     /// <param name="weight">Codes and scales; codes of entries that are not kept are not looked at.</param>
     /// <param name="isKept">A bit for each weight, rows of <c>⌈columns/8⌉</c> bytes, lowest bit first; bits beyond the columns are 0.</param>
     /// <param name="pages">Gives the memory; outlives the matrix.</param>
     /// <param name="pool">Threads to share the work.</param>
     public static SparsePanelMatrix? Pack(GroupQuantizedWeight weight, byte[] isKept, Pages pages, WorkerPool pool)
     {
-        if (GroupSource.For(weight) is not { } dense || (!weight.Symmetric && dense.Format.Groups > 1)) return null;
+        if (weight.ZeroFraction > 0 || GroupSource.For(weight) is not { } dense || (!weight.Symmetric && dense.Format.Groups > 1)) return null;
         return new SparsePanelMatrix(new Source(weight, isKept, dense), (GroupPanel)dense.Format, pages, pool);
     }
 
