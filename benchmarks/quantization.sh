@@ -8,7 +8,8 @@ mkdir -p out/quantization
 recipe=out/quantization/recipe.yaml
 if [ $# -eq 0 ]; then
   for bits in 4 3; do
-    for method in rtn hqq gptq; do set -- "$@" "$method, bits: $bits, group_size: 64"; done
+    grid="bits: $bits, group_size: 64"
+    set -- "$@" "rtn, $grid" "hqq, $grid" "rtn, $grid, mse: true" "gptq, $grid" "gptq, $grid, mse: true" "gptq, $grid, importance: true"
     set -- "$@" "squeezellm, bits: $bits"
   done
 fi

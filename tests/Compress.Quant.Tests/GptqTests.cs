@@ -21,8 +21,11 @@ public class GptqTests
     [InlineData(20, 290, 8, 200, false, true, false, false)]
     [InlineData(20, 170, 4, 64, true, true, true, true)]
     [InlineData(150, 130, 4, 5, false, false, false, false)]
+    [InlineData(40, 96, 3, -1, false, false, false, false, true)]
+    [InlineData(20, 290, 3, 48, true, true, true, false, true)]
+    [InlineData(20, 300, 4, 128, false, true, false, false, true)]
     public void Codes_are_those_of_the_published_algorithm(
-        int rows, int columns, int bits, int groupSize, bool symmetric, bool activationOrder, bool staticGroups, bool mse)
+        int rows, int columns, int bits, int groupSize, bool symmetric, bool activationOrder, bool staticGroups, bool mse, bool importance = false)
     {
         using var scope = NewDisposeScope();
         using var hessian = Layers.Hessian(columns, 3 * columns, 1);
@@ -35,6 +38,7 @@ public class GptqTests
             ActivationOrder = activationOrder,
             StaticGroups = staticGroups,
             Mse = mse,
+            Importance = importance,
         };
         var (codes, decoded) = plain.Run(Layers.Double(w), Layers.Double(hessian.ToMatrix()));
         var log = new SiteLog();
@@ -46,6 +50,7 @@ public class GptqTests
             ActivationOrder = activationOrder,
             StaticGroups = staticGroups,
             Mse = mse,
+            Importance = importance,
             ScaleType = ScaleType.F32,
         };
         using var result = new Gptq(options).Apply(Layers.View(w), new StatisticsSet([hessian]), log);

@@ -14,6 +14,9 @@ internal sealed class PlainGptq
 
     public bool Mse { get; init; }
 
+    /// <summary>The search of <see cref="Mse"/> with squared errors weighted by the Hessian's diagonal.</summary>
+    public bool Importance { get; init; }
+
     public bool ActivationOrder { get; init; }
 
     public bool StaticGroups { get; init; }
@@ -28,6 +31,8 @@ internal sealed class PlainGptq
     /// <summary>Rounds a scale to its storage type.</summary>
     public Func<double, double> Stored { get; init; } = s => (float)s;
 
+    private double[] moments = [];
+
     public double Loss { get; private set; }
 
     /// <summary>How close each weight came to the border between two codes, in original columns.</summary>
@@ -38,6 +43,7 @@ internal sealed class PlainGptq
         var (rows, n) = (weight.RowCount, weight.ColumnCount);
         var w = weight.Clone();
         var h = hessian.Clone();
+        moments = [.. hessian.Diagonal()];
         var whole = GroupSize == -1 ? Fit(w, Enumerable.Range(0, n)) : null;
         for (var c = 0; c < n; c++)
         {
@@ -109,14 +115,15 @@ internal sealed class PlainGptq
             if (Symmetric) (min, max) = (-Math.Max(-min, max), Math.Max(-min, max));
             if (min == 0 && max == 0) (min, max) = (-1, 1);
             result[r] = Parameters(min, max);
-            if (!Mse) continue;
+            if (!Mse && !Importance) continue;
+            var counts = list.Select(c => moments[perm?[c] ?? c]).ToArray();
             var best = double.PositiveInfinity;
             for (var i = 0; i < 80; i++)
             {
                 var p = 1 - i / 100.0;
                 var (scale, zero) = Parameters(p * min, p * max);
-                var error = x.Sum(v => Math.Pow(
-                    Math.Abs(v - scale * (Math.Clamp(Math.Round(v / scale) + zero, 0, (1 << Bits) - 1) - zero)), 2.4));
+                var error = x.Select(v => Math.Abs(v - scale * (Math.Clamp(Math.Round(v / scale) + zero, 0, (1 << Bits) - 1) - zero)))
+                    .Select((e, k) => Importance ? counts[k] * e * e : Math.Pow(e, 2.4)).Sum();
                 if (error >= best) continue;
                 best = error;
                 result[r] = (scale, zero);

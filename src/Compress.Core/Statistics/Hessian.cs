@@ -80,6 +80,14 @@ public sealed unsafe class Hessian : Statistic
         return sum.mul(Scale);
     }
 
+    /// <summary>The Hessian's diagonal, twice the second moment of each input; zeros before the first batch.</summary>
+    public float[] Diagonal()
+    {
+        using var matrix = Sum();
+        var scale = Scale;
+        return [.. Enumerable.Range(0, features).Select(j => matrix.Row(j)[j] * scale)];
+    }
+
     /// <summary>The Hessian's factor; made once for all sites that share the input.</summary>
     /// <param name="activationOrder">True: inputs with the largest diagonal first.</param>
     /// <param name="policy">Damping.</param>

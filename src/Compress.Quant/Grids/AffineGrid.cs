@@ -51,12 +51,15 @@ public sealed unsafe class AffineGrid(AffineOptions options)
     /// <param name="count">Columns, at least one.</param>
     /// <param name="scales">Receives 32 scales.</param>
     /// <param name="zeros">Receives 32 zero points.</param>
-    public void Fit(float* columns, int count, float* scales, float* zeros)
+    /// <param name="importance">
+    /// What each column's squared error counts: the range is searched for the least sum. Null: <see cref="AffineOptions.Mse"/> decides.
+    /// </param>
+    public void Fit(float* columns, int count, float* scales, float* zeros, float* importance = null)
     {
         float* least = stackalloc float[Lanes], greatest = stackalloc float[Lanes];
         Range(columns, count, least, greatest);
         for (var lane = 0; lane < Lanes; lane++) (scales[lane], zeros[lane]) = Parameters(least[lane], greatest[lane]);
-        if (options.Mse) Search(columns, count, least, greatest, scales, zeros);
+        if (options.Mse || importance != null) Search(columns, count, least, greatest, scales, zeros, importance);
     }
 
     /// <summary>Codes of some weights, as floats.</summary>
@@ -66,13 +69,14 @@ public sealed unsafe class AffineGrid(AffineOptions options)
     public Vector<float> Codes(Vector<float> weights, Vector<float> scales, Vector<float> zeros) =>
         Vector.Min(Vector.Max(Vector.Round(weights / scales) + zeros, Vector<float>.Zero), new Vector<float>(MaxCode));
 
-    /// <summary>Adds <c>Σ|w − w'|^2.4</c> of some columns to each row's error.</summary>
+    /// <summary>Adds <c>Σ|w − w'|^2.4</c> of some columns, or <c>Σ importance·(w − w')²</c>, to each row's error.</summary>
     /// <param name="columns">Weights, 32 rows' values of one column after the other.</param>
     /// <param name="count">Columns.</param>
     /// <param name="scales">32 scales.</param>
     /// <param name="zeros">32 zero points.</param>
     /// <param name="errors">32 errors, added to.</param>
-    public void AddErrors(float* columns, int count, float* scales, float* zeros, float* errors)
+    /// <param name="importance">A number for each column, or null.</param>
+    public void AddErrors(float* columns, int count, float* scales, float* zeros, float* errors, float* importance = null)
     {
         for (var lane = 0; lane < Lanes; lane += Vector<float>.Count)
         {
@@ -81,7 +85,7 @@ public sealed unsafe class AffineGrid(AffineOptions options)
             {
                 var w = Vector.Load(columns + c * Lanes + lane);
                 var distance = Vector.Abs(w - (Codes(w, scale, zero) - zero) * scale);
-                error += Vector.Exp(Vector.Log(distance) * SearchNorm);
+                error += importance == null ? Vector.Exp(Vector.Log(distance) * SearchNorm) : distance * distance * importance[c];
             }
             error.Store(errors + lane);
         }
@@ -102,7 +106,7 @@ public sealed unsafe class AffineGrid(AffineOptions options)
         }
     }
 
-    private void Search(float* columns, int count, float* least, float* greatest, float* scales, float* zeros)
+    private void Search(float* columns, int count, float* least, float* greatest, float* scales, float* zeros, float* importance)
     {
         float* best = stackalloc float[Lanes], error = stackalloc float[Lanes];
         float* scale = stackalloc float[Lanes], zero = stackalloc float[Lanes];
@@ -113,7 +117,10 @@ public sealed unsafe class AffineGrid(AffineOptions options)
                 (scale[lane], zero[lane]) = Parameters(least[lane], greatest[lane], ShareOf(step));
             new Span<float>(error, Lanes).Clear();
             for (var first = 0; first < count && AnyBelow(error, best); first += ColumnsBetweenChecks)
-                AddErrors(columns + first * Lanes, Math.Min(ColumnsBetweenChecks, count - first), scale, zero, error);
+            {
+                AddErrors(columns + first * Lanes, Math.Min(ColumnsBetweenChecks, count - first), scale, zero, error,
+                    importance == null ? null : importance + first);
+            }
             for (var lane = 0; lane < Lanes; lane++)
             {
                 if (!(error[lane] < best[lane])) continue;

@@ -70,8 +70,14 @@ internal sealed unsafe class AffineTile : IDisposable
     }
 
     /// <summary>Fits a group to the weights as they are at some steps.</summary>
-    public void Fit(int panel, int group, ReadOnlySpan<int> steps) =>
-        grid.Fit(Gather(panel, steps), steps.Length, Scales(panel, group), Zeros(panel, group));
+    /// <param name="panel">The panel.</param>
+    /// <param name="group">The group.</param>
+    /// <param name="steps">The steps.</param>
+    /// <param name="importance">What the squared error at each of the steps counts; empty where all count alike.</param>
+    public void Fit(int panel, int group, ReadOnlySpan<int> steps, ReadOnlySpan<float> importance = default)
+    {
+        fixed (float* counts = importance) grid.Fit(Gather(panel, steps), steps.Length, Scales(panel, group), Zeros(panel, group), counts);
+    }
 
     /// <summary>Fits a group to foreseen weights.</summary>
     /// <param name="panel">The panel.</param>
@@ -79,14 +85,15 @@ internal sealed unsafe class AffineTile : IDisposable
     /// <param name="first">First step of the group.</param>
     /// <param name="count">Its steps.</param>
     /// <param name="weights">Their weights; those of removed ones become zero.</param>
-    public void Fit(int panel, int group, int first, int count, float* weights)
+    /// <param name="importance">What the squared error at each of the steps counts; empty where all count alike.</param>
+    public void Fit(int panel, int group, int first, int count, float* weights, ReadOnlySpan<float> importance = default)
     {
         if (keep is not null)
         {
             var kept = Keep(panel, first);
             for (var i = 0; i < count * Lanes; i++) weights[i] *= kept[i];
         }
-        grid.Fit(weights, count, Scales(panel, group), Zeros(panel, group));
+        fixed (float* counts = importance) grid.Fit(weights, count, Scales(panel, group), Zeros(panel, group), counts);
     }
 
     /// <summary>Gives all rows of a group the same scale and zero point.</summary>

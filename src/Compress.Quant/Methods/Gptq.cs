@@ -41,6 +41,12 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
         /// </summary>
         public bool TrueSequential { get; init; }
 
+        /// <summary>
+        /// Shrinks each range as <c>mse</c> does, but to the one with the least <c>Σ_j H_jj (w_j − w'_j)²</c>: an error counts by its input's
+        /// second moment. (By the d_j² of the loss, what later columns cannot make good, it is no better.)
+        /// </summary>
+        public bool Importance { get; init; }
+
         /// <summary>Share of the mean of H's diagonal that is added to the diagonal.</summary>
         [Between(0, 1)]
         public double Damping { get; init; } = 0.01;
@@ -71,7 +77,8 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
         if (factor is null) return RoundToNearest(site, log, "The Hessian could not be factorised");
 
         using var codes = new AffineCodes(options, site);
-        log.Loss = codes.Quantize(new AffineGrid(options), factor.Order, tile => new Sweep(options, factor, tile).Run());
+        var importance = options.Importance ? Importance(statistics.Get<Hessian>(), factor.Order) : [];
+        log.Loss = codes.Quantize(new AffineGrid(options), factor.Order, tile => new Sweep(options, factor, importance, tile).Run());
         if (!double.IsFinite(log.Loss.Value)) return RoundToNearest(site, log, "Error feedback left the range of numbers");
         var permuted = options is { ActivationOrder: true, StaticGroups: false } && codes.Groups > 1;
         return codes.Finish(permuted ? GroupIndex(factor.Order, codes.GroupColumns) : null, log);
@@ -93,6 +100,14 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
         return rtn.Apply(site, StatisticsSet.Empty, log);
     }
 
+    /// <summary>H_jj of each step as a share of the largest, so that no sum leaves the range of numbers.</summary>
+    private static float[] Importance(Hessian hessian, int[] order)
+    {
+        var diagonal = hessian.Diagonal();
+        var largest = diagonal.Max();
+        return largest > 0 ? Array.ConvertAll(order, column => diagonal[column] / largest) : [];
+    }
+
     private static int[] GroupIndex(int[] order, int groupColumns)
     {
         var result = new int[order.Length];
@@ -105,13 +120,14 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
     {
         private readonly Options options;
         private readonly FeedbackFactor factor;
+        private readonly float[] importance;
         private readonly AffineTile tile;
         private readonly int columns;
         private readonly int groupColumns;
 
-        public Sweep(Options options, FeedbackFactor factor, AffineTile tile)
+        public Sweep(Options options, FeedbackFactor factor, float[] importance, AffineTile tile)
         {
-            (this.options, this.factor, this.tile) = (options, factor, tile);
+            (this.options, this.factor, this.importance, this.tile) = (options, factor, importance, tile);
             columns = factor.Size;
             groupColumns = options.GroupColumns(columns);
         }
@@ -156,7 +172,10 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
             for (var panel = 0; panel < tile.Rows.UsedPanels; panel++)
             {
                 for (var first = 0; first < columns; first += groupColumns)
-                    tile.Fit(panel, first / groupColumns, stepOf.AsSpan(first, Math.Min(groupColumns, columns - first)));
+                {
+                    var steps = stepOf.AsSpan(first, Math.Min(groupColumns, columns - first));
+                    tile.Fit(panel, first / groupColumns, steps, importance.Length == 0 ? [] : Array.ConvertAll(steps.ToArray(), s => importance[s]));
+                }
             }
         }
 
@@ -168,7 +187,8 @@ public sealed class Gptq(Gptq.Options options) : ILinearMethod
             for (; start < last; start += groupColumns)
             {
                 var count = Math.Min(groupColumns, columns - start);
-                tile.Fit(panel, start / groupColumns, start, count, weights + (start - first) * RowTile.PanelRows);
+                tile.Fit(panel, start / groupColumns, start, count, weights + (start - first) * RowTile.PanelRows,
+                    importance.Length == 0 ? [] : importance.AsSpan(start, count));
             }
         }
 
