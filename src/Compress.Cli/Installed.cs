@@ -7,7 +7,7 @@ namespace Compress.Cli;
 internal static class Installed
 {
     private static readonly Lazy<MethodCatalogue> Catalogue =
-        new(() => MethodCatalogue.Discover(Assembly.Load("Compress.Pruning"), Assembly.Load("Compress.Quant")));
+        new(() => MethodCatalogue.Discover(Assembly.Load("Compress.Pruning"), Assembly.Load("Compress.Quant"), Assembly.Load("Compress.Distill")));
 
     /// <summary>Every method of the method assemblies.</summary>
     public static MethodCatalogue Methods => Catalogue.Value;

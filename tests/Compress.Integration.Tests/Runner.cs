@@ -1,6 +1,7 @@
 using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Core.Runs;
+using Compress.Distill.Methods;
 using Compress.Pruning.Methods;
 using Compress.Quant.Methods;
 using Compress.Testing;
@@ -11,7 +12,7 @@ namespace Compress.Integration.Tests;
 /// <summary>Runs recipes as the program does.</summary>
 internal static class Runner
 {
-    private static readonly MethodCatalogue Methods = MethodCatalogue.Discover(typeof(Wanda).Assembly, typeof(Gptq).Assembly);
+    private static readonly MethodCatalogue Methods = MethodCatalogue.Discover(typeof(Wanda).Assembly, typeof(Gptq).Assembly, typeof(Distillation).Assembly);
 
     /// <summary>A recipe over a model: its stages in YAML, 48 scored windows of 256, an export to <c>hf</c>.</summary>
     public static string Recipe(TestModel model, string stages, string calibration = "samples: 32, length: 256, batch_size: 8") => $$"""

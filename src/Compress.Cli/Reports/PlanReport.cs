@@ -99,7 +99,7 @@ internal sealed record PlanReport(
         var pruned = false;
         foreach (var stage in recipe.Stages)
         {
-            if (stage.Method.Attribute.Kind == StageKind.Quantize && pruned && !stage.KeepSparsity)
+            if (stage.Method.Attribute.Kind is StageKind.Quantize or StageKind.Distill && pruned && !stage.KeepSparsity)
                 yield return $"{stage.Method.Attribute.Name} follows a prune stage without 'keep: sparsity': it may fill the zeros again.";
             var structured = stage.Method.Create(stage.Options) is IStructuredMethod;
             if (structured) yield return $"{stage.Method.Attribute.Name} makes the model smaller; the figures above are those of the shapes before it.";

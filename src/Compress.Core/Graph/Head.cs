@@ -65,17 +65,30 @@ public sealed class Head : IDisposable
     }
 
     /// <summary>Mean cross-entropy of next tokens, differentiable, without ever holding all logits.</summary>
+    /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
+    /// <param name="targets">Borrowed target ids, int64, one a position; −100 leaves a position out.</param>
+    /// <returns>Scalar loss in nats, in the current dispose scope.</returns>
+    public torch.Tensor CrossEntropy(torch.Tensor hidden, torch.Tensor targets) => Loss(hidden, targets, new CrossEntropyLoss());
+
+    /// <summary>Mean of a loss of logits over positions, differentiable, without ever holding all logits.</summary>
     /// <remarks>
     /// Logits of some positions at a time become their gradient at once, as training memory and time would otherwise go to the logits
     /// (Hsu et al. 2024, arXiv:2410.10989, section 3.2). The result differentiates once, with respect to hidden states and weights.
     /// </remarks>
     /// <param name="hidden">Borrowed hidden states <c>[…, hidden]</c> of the last block.</param>
     /// <param name="targets">Borrowed target ids, int64, one a position; −100 leaves a position out.</param>
+    /// <param name="loss">The loss of a position.</param>
+    /// <param name="teacher">
+    /// Logits of the teacher <c>[count, vocabulary]</c> for positions <c>first … first + count − 1</c>, in the scope of the call; null where
+    /// the loss compares with none.
+    /// </param>
     /// <returns>Scalar loss in nats, in the current dispose scope.</returns>
-    public torch.Tensor CrossEntropy(torch.Tensor hidden, torch.Tensor targets)
+    public torch.Tensor Loss(
+        torch.Tensor hidden, torch.Tensor targets, ILogitLoss loss, Func<long, long, torch.Tensor>? teacher = null)
     {
         using var scope = torch.NewDisposeScope();
-        return HeadLoss.CrossEntropy(Site, Spec.SoftCap, Normalize(hidden).flatten(0, -2), targets.flatten()).MoveToOuterDisposeScope();
+        var head = new HeadLoss(Site, Spec.SoftCap, loss, teacher);
+        return head.Of(Normalize(hidden).flatten(0, -2), targets.flatten()).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -2,8 +2,14 @@ using TorchSharp;
 
 namespace Compress.Core.Graph;
 
-/// <summary>Cross-entropy through the output head, some positions at a time.</summary>
-internal static class HeadLoss
+/// <summary>A loss through the output head, some positions at a time.</summary>
+/// <param name="head">The head.</param>
+/// <param name="softCap">Soft cap on logits, or null.</param>
+/// <param name="loss">The loss of a position.</param>
+/// <param name="teacher">
+/// Logits of the teacher for positions <c>first … first + count − 1</c>, in the scope of the call; null where the loss needs none.
+/// </param>
+internal sealed class HeadLoss(LinearSite head, double? softCap, ILogitLoss loss, Func<long, long, torch.Tensor>? teacher)
 {
     /// <summary>The target that leaves a position out, as in PyTorch and Hugging Face labels.</summary>
     private const long Ignored = -100;
@@ -12,17 +18,15 @@ internal static class HeadLoss
     private const long Rows = 512;
 
     /// <summary>Mean loss over the positions that count; NaN where none does.</summary>
-    /// <param name="head">The head.</param>
-    /// <param name="softCap">Soft cap on logits, or null.</param>
     /// <param name="x">Normalised hidden states <c>[positions, hidden]</c> in the head's type.</param>
     /// <param name="targets">Target ids <c>[positions]</c>.</param>
-    public static torch.Tensor CrossEntropy(LinearSite head, double? softCap, torch.Tensor x, torch.Tensor targets)
+    public torch.Tensor Of(torch.Tensor x, torch.Tensor targets)
     {
         using var scope = torch.NewDisposeScope();
         var bias = head.Bias;
         var differentiable = torch.is_grad_enabled()
             && (x.requires_grad || head.Weight.requires_grad || bias?.requires_grad == true);
-        var sums = Sum(head, softCap, x, targets, differentiable);
+        var sums = Sum(x, targets, differentiable);
         if (!differentiable) return sums.Loss.MoveToOuterDisposeScope();
         // A linear function of inputs and weights whose gradient is the one just found, and whose value is then taken away.
         var linear = (x.to(sums.Input.dtype) * sums.Input).sum() + (head.Weight * sums.Weight).sum();
@@ -31,16 +35,16 @@ internal static class HeadLoss
     }
 
     /// <summary>The loss and its gradients with respect to inputs, weight and bias.</summary>
-    private static Sums Sum(LinearSite head, double? softCap, torch.Tensor x, torch.Tensor targets, bool differentiable)
+    private Sums Sum(torch.Tensor x, torch.Tensor targets, bool differentiable)
     {
         using var _ = torch.no_grad();
         var wide = Precision.Wide(x.dtype);
         var weight = head.Weight.to(x.dtype);
         var counted = targets.ne(Ignored).sum().to(wide);
-        var loss = torch.zeros([], wide, x.device);
+        var total = torch.zeros([], wide, x.device);
         var found = differentiable
-            ? new Sums(loss, torch.empty_like(x), torch.zeros_like(weight, wide), torch.zeros([weight.shape[0]], wide, x.device))
-            : new Sums(loss, loss, loss, loss);
+            ? new Sums(total, torch.empty_like(x), torch.zeros_like(weight, wide), torch.zeros([weight.shape[0]], wide, x.device))
+            : new Sums(total, total, total, total);
         for (long at = 0; at < x.shape[0]; at += Rows)
         {
             using var scope = torch.NewDisposeScope();
@@ -48,15 +52,11 @@ internal static class HeadLoss
             var (rows, wanted) = (x.narrow(0, at, n), targets.narrow(0, at, n));
             var logits = torch.nn.functional.linear(rows, weight, head.Bias?.to(x.dtype)).to(wide);
             var capped = softCap is { } cap ? (logits / cap).tanh() * cap : logits;
-            var logProbabilities = capped.log_softmax(-1);
-            var counts = wanted.ne(Ignored).to(wide).unsqueeze(1);
-            var index = wanted.clamp_min(0).unsqueeze(1);
-            loss.sub_((logProbabilities.gather(1, index) * counts).sum() / counted);
-            if (!differentiable) continue;
-            // d loss / d logit = (probability − 1 at the target) / positions.
-            var change = logProbabilities.exp_();
-            change.scatter_add_(1, index, torch.full_like(counts, -1));
-            change.mul_(counts / counted);
+            var counts = wanted.ne(Ignored).to(wide) / counted;
+            var (losses, change) = loss.Evaluate(capped, teacher?.Invoke(at, n).to(wide), wanted.clamp_min(0), differentiable);
+            total.add_((losses * counts).sum());
+            if (change is null) continue;
+            change.mul_(counts.unsqueeze(1));
             if (softCap is { } c) change.mul_(1 - (capped / c).square());
             var narrow = change.to(x.dtype);
             found.Input.narrow(0, at, n).copy_(narrow.mm(weight));

@@ -41,8 +41,14 @@ public sealed class LinearSite
         set => weight.Value = value;
     }
 
+    /// <summary>The weight's name among <see cref="ModelGraph.NamedParameters"/>; a tied head's is that of the token table.</summary>
+    public string WeightName => weight.Name;
+
     /// <summary>The bias, <c>[out]</c>, or null; owned by the site.</summary>
     public torch.Tensor? Bias => bias?.Value;
+
+    /// <summary>The bias's name among <see cref="ModelGraph.NamedParameters"/>, or null.</summary>
+    public string? BiasName => bias?.Name;
 
     /// <summary>
     /// Type of the matrix product where it differs from the weight's: master weights in f32, products in bf16 (gradients arrive in

@@ -92,14 +92,16 @@ public sealed class ModelGraph : IDisposable
 
     /// <summary>Hidden states after the last block, before the final norm.</summary>
     /// <param name="ids">Borrowed ids <c>[batch, time]</c>, int64.</param>
+    /// <param name="observer">Sees the blocks' inputs and outputs; null for nobody.</param>
     /// <returns>Hidden states <c>[batch, time, hidden]</c>, in the current dispose scope.</returns>
-    public torch.Tensor Hidden(torch.Tensor ids)
+    public torch.Tensor Hidden(torch.Tensor ids, IBlockObserver? observer = null)
     {
         var hidden = Embedding.Forward(ids);
-        foreach (var block in Blocks)
+        for (var i = 0; i < Blocks.Count; i++)
         {
             using var input = hidden;
-            hidden = block.Forward(input);
+            hidden = Blocks[i].Forward(input, observer?.Inside(i));
+            observer?.Behind(i, hidden);
         }
         return hidden;
     }

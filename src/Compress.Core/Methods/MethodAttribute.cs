@@ -8,6 +8,9 @@ public enum StageKind
 
     /// <summary><c>quantize:</c></summary>
     Quantize,
+
+    /// <summary><c>distill:</c></summary>
+    Distill,
 }
 
 /// <summary>Declares a class as a method of recipes. The class has one constructor, which takes its nested <c>Options</c> record.</summary>

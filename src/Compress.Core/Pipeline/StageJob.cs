@@ -18,6 +18,9 @@ internal sealed record StageJob
     /// <summary>Stages of the run, for progress.</summary>
     public required int Stages { get; init; }
 
+    /// <summary>The model that the run began with.</summary>
+    public required ModelFolder Original { get; init; }
+
     /// <summary>The model before the stage.</summary>
     public required ModelState Input { get; init; }
 
@@ -29,6 +32,9 @@ internal sealed record StageJob
 
     /// <summary>Where parts are written.</summary>
     public required string Folder { get; init; }
+
+    /// <summary>Where a stage keeps what it needs only until it is finished, and its logs.</summary>
+    public required string Scratch { get; init; }
 
     /// <summary>Calibration windows; empty where no stage needs any.</summary>
     public required IReadOnlyList<int[]> Windows { get; init; }

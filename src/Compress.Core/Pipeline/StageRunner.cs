@@ -11,6 +11,7 @@ internal static class StageRunner
     {
         ILinearMethod linear => BlockPipeline.Run(job, linear),
         IStructuredMethod structured => StructuredPipeline.Run(job, structured),
+        ITrainingMethod training => TrainingPipeline.Run(job, training),
         var other => throw new InvalidOperationException($"no pipeline runs {other.GetType().Name}"),
     };
 }

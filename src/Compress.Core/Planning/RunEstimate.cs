@@ -46,6 +46,7 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
     private static double Stage(Recipe recipe, StageRecipe stage, ModelSpec model, SampleTimes times, torch.Device device)
     {
         var method = stage.Method.Create(stage.Options);
+        if (method is ITrainingMethod training) return Training(training, model, times);
         if (method is not ILinearMethod linear) return Whole(recipe, method, model, times, device);
         var sites = SiteSelection.Select(model, stage);
         var seconds = sites.GroupBy(s => (s.Shape.OutFeatures, s.Shape.InFeatures))
@@ -75,6 +76,18 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
             var (advance, observe) = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
             return alike.Count() * (double)calibration.Samples * length * (observe + advance);
         });
+    }
+
+    /// <summary>
+    /// Each token passes the teacher once and the student forward and backward, which is three times as much; the head likewise.
+    /// </summary>
+    private static double Training(ITrainingMethod method, ModelSpec model, SampleTimes times)
+    {
+        const int Passes = 4, Windows = 8, Length = 512;
+        var length = Math.Min(model.MaxPositions, Length);
+        var blocks = Blocks(model).Sum(alike => alike.Count()
+            * times.TokenThroughBlock(alike.First(), model.HiddenSize, Windows, length, method.Arithmetic, null).Plain);
+        return method.Tokens(model) * Passes * (blocks + times.TokenThroughHead(model));
     }
 
     private static double Evaluate(EvaluationRecipe entry, ModelSpec model, SampleTimes times)

@@ -11,6 +11,7 @@ public static class RecipeFile
     public static Bound<Recipe> Load(string path, MethodCatalogue catalogue, IReadOnlyList<string>? overrides = null)
     {
         var bound = RecipeBinder.Load<Recipe>(path, overrides, new StageBinder(catalogue));
+        StageInputs.Locate(bound.Value, written => Resolve(written, path));
         return bound with { Value = Located(bound.Value, path) };
     }
 

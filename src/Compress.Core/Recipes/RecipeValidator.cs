@@ -50,6 +50,7 @@ public static class RecipeValidator
             Report("device", "cuda is not available in this build or on this machine.", "Use auto or cpu; 'compress doctor' says more.");
         if (r.Calibration is { } calibration) CheckData("calibration.data", calibration.Data, Report);
         for (var i = 0; i < r.Stages.Count; i++) CheckNeeds(r, i, Report);
+        CheckInputs(r, Report);
         problems.AddRange(new EvaluationChecks(recipe).WithoutModel());
         CheckExports(r, Report);
         return problems;
@@ -88,6 +89,18 @@ public static class RecipeValidator
         if (recipe.Calibration is not null || !method.Create(recipe.Stages[stage].Options).Calibrated) return;
         report(PathOf(recipe, stage) + ".method", $"{method.Attribute.Name} needs calibration data, and the recipe has none.",
             "Add 'calibration: { data: text.txt }'.");
+    }
+
+    /// <summary>Files that stages name must be there, and a model must not be trained on what it is measured on.</summary>
+    private static void CheckInputs(Recipe recipe, Action<string, string, string?> report)
+    {
+        var measured = recipe.Evaluate.OfType<PerplexityRecipe>().Select(p => Path.GetFullPath(p.Data)).ToHashSet(StringComparer.Ordinal);
+        foreach (var input in StageInputs.Of(recipe))
+        {
+            CheckData(input.Key, input.Path, report);
+            if (measured.Contains(Path.GetFullPath(input.Path)))
+                report(input.Key, "is the text of an evaluation: the result would say nothing about other text.", "Train on another text.");
+        }
     }
 
     private static void CheckExports(Recipe recipe, Action<string, string, string?> report)

@@ -33,10 +33,11 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
             var selected = SiteSelection.Select(model, stage);
             if (selected.Count == 0 && problems.All(p => !p.Key.StartsWith(path, StringComparison.Ordinal)))
                 Report(path + ".ignore", "leaves no site for this stage.", "Ignore fewer sites, or leave the stage out.");
-            CheckOrder(stage, i, selected, quantized, path);
-            if (stage.Method.Create(stage.Options) is not ILinearMethod method)
+            var created = stage.Method.Create(stage.Options);
+            CheckOrder(stage, i, created is ITrainingMethod training ? Changed(training, selected) : selected, quantized, path);
+            if (created is not ILinearMethod method)
             {
-                CheckWhole(stage, path);
+                CheckWhole(stage, created, path);
                 continue;
             }
             CheckFit(stage, method, selected, path);
@@ -73,10 +74,23 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         return $"{hint}Sites are named like {string.Join(", ", examples)}.";
     }
 
-    private void CheckWhole(StageRecipe stage, string path)
+    /// <summary>Sites that training changes; the head of a tied table is no site of its own.</summary>
+    private List<SelectableSite> Changed(ITrainingMethod training, IReadOnlyList<SelectableSite> selected)
     {
-        if (stage.Method.Create(stage.Options) is IStructuredMethod structured && structured.Unfit(model) is { } problem) Report(path, problem);
-        if (stage.KeepSparsity) Report(path + ".keep", $"{stage.Method.Attribute.Name} removes structures and keeps what is in the others.", "Leave it out.");
+        var names = selected.Select(s => s.Shape.Name).ToHashSet(StringComparer.Ordinal);
+        return [.. sites.Where(s => training.Changes(s, names.Contains(s.Shape.Name)))];
+    }
+
+    private void CheckWhole(StageRecipe stage, IMethod method, string path)
+    {
+        var unfit = method switch
+        {
+            IStructuredMethod structured => structured.Unfit(model),
+            ITrainingMethod training => training.Unfit(model),
+            _ => null,
+        };
+        if (unfit is not null) Report(path, unfit);
+        if (stage.KeepSparsity && method is IStructuredMethod) Report(path + ".keep", $"{stage.Method.Attribute.Name} removes structures and keeps what is in the others.", "Leave it out.");
     }
 
     private void CheckFit(StageRecipe stage, ILinearMethod method, IReadOnlyList<SelectableSite> selected, string path)
@@ -107,9 +121,12 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
         var again = selected.Where(s => quantized.ContainsKey(s.Shape.Name)).Select(s => s.Shape.Name).ToList();
         if (again.Count > 0)
         {
-            var verb = stage.Method.Attribute.Kind == StageKind.Prune
-                ? "Prune before quantizing."
-                : "Give the two stages different targets.";
+            var verb = stage.Method.Attribute.Kind switch
+            {
+                StageKind.Prune => "Prune before quantizing.",
+                StageKind.Distill => "Train before quantizing, or ignore these sites.",
+                _ => "Give the two stages different targets.",
+            };
             var earlier = quantized[again[0]] + 1;
             Report(path, string.Create(CultureInfo.InvariantCulture, $"stage {earlier} already quantizes {Names(again)}."), verb);
         }

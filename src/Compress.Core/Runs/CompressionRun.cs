@@ -7,6 +7,7 @@ using Compress.Core.Pipeline;
 using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Core.Recipes.Yaml;
+using Compress.Core.Torch;
 using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
@@ -60,7 +61,7 @@ public sealed class CompressionRun
 
     private static RunResult Execute(Recipe recipe, RunOptions options, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
-        NativeAllocator.ReturnLargeBlocks();
+        NativeHeap.ReturnLargeBlocks();
         var device = RunEnvironment.Device(recipe);
         var compute = options.Precision ?? RunEnvironment.Precision(recipe, device);
         var forward = new ForwardSettings(compute, torch.ScalarType.Float32, device, recipe.Calibration?.BatchSize ?? 1);
@@ -225,8 +226,10 @@ public sealed class CompressionRun
             Stage = recipe.Stages[index],
             Number = number,
             Stages = recipe.Stages.Count,
+            Original = model,
             Input = input,
             Folder = stageFolder,
+            Scratch = folder.At("training"),
             Windows = windows,
             Forward = forward,
             Seed = recipe.Seed,

@@ -27,9 +27,10 @@ internal static class RunInputs
         Recipe recipe, IReadOnlyDictionary<string, string> settings, Action<long>? progress, CancellationToken cancellation)
     {
         var inputs = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var places = StageInputs.Of(recipe).Select(i => i.Key).ToHashSet(StringComparer.Ordinal);
         foreach (var (key, value) in Flatten(RecipeWriter.Write(recipe)))
         {
-            if (!IsPlace(key)) inputs[$"recipe.{key}"] = value;
+            if (!IsPlace(key) && !places.Contains(key)) inputs[$"recipe.{key}"] = value;
         }
         foreach (var (key, value) in settings) inputs[key] = value;
         foreach (var (key, file) in Files(recipe))
@@ -79,6 +80,12 @@ internal static class RunInputs
         foreach (var (i, perplexity) in recipe.Evaluate.OfType<PerplexityRecipe>().Index())
         {
             files.Add((string.Create(CultureInfo.InvariantCulture, $"evaluate.{i}.data"), perplexity.Data));
+        }
+        foreach (var input in StageInputs.Of(recipe))
+        {
+            files.AddRange(Directory.Exists(input.Path)
+                ? ModelFiles(input.Path).Select(file => ($"{input.Key}.{Path.GetFileName(file)}", file))
+                : [(input.Key, input.Path)]);
         }
         return files;
     }

@@ -25,4 +25,9 @@ public interface ITrainableModel
     /// <param name="scale">Factor on the gradient.</param>
     /// <returns>Mean loss in nats a token, unscaled.</returns>
     double Backward(Tensor tokens, double scale);
+
+    /// <summary>The optimiser has written new values into <see cref="Parameters"/>; called before the next pass.</summary>
+    void WeightsChanged()
+    {
+    }
 }

@@ -34,6 +34,7 @@ public sealed class Trainer : IDisposable
         Directory.CreateDirectory(folder);
         Optimizer = new AdamW(model.Parameters, options);
         if (TrainingCheckpoint.TryRestore(CheckpointPath, fingerprint, Optimizer) is not { } position) return;
+        model.WeightsChanged();
         Step = position.Step;
         guard.SmoothedLoss = position.SmoothedLoss;
         guard.DroppedInARow = position.DroppedInARow;
@@ -56,13 +57,14 @@ public sealed class Trainer : IDisposable
     /// <param name="cancellation">Stops after the current step, leaving a checkpoint.</param>
     /// <exception cref="TrainingDivergedException">The loss stayed unusable.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the checkpoint is written.</exception>
-    public void Run(int until, IProgress<RunEvent>? progress, CancellationToken cancellation)
+    /// <param name="title">What progress calls the work.</param>
+    public void Run(int until, IProgress<RunEvent>? progress, CancellationToken cancellation, string title = "training")
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(until, options.Steps);
         using var log = new TrainingLog(Path.Combine(folder, "log.jsonl"), keep: Step);
         var clock = Stopwatch.StartNew();
         var first = Step;
-        progress?.Report(new PhaseStarted("training", options.Steps, "steps"));
+        progress?.Report(new PhaseStarted(title, options.Steps, "steps"));
         while (Step < until && !cancellation.IsCancellationRequested)
         {
             var line = TakeStep(progress);
@@ -84,7 +86,11 @@ public sealed class Trainer : IDisposable
         var norm = Optimizer.GradientNorm();
         var rate = schedule.RateAt(Step);
         var taken = guard.Accepts(Step, loss, norm);
-        if (taken) Optimizer.Step(rate, options.ClipNorm > 0 && norm > options.ClipNorm ? options.ClipNorm / norm : 1);
+        if (taken)
+        {
+            Optimizer.Step(rate, options.ClipNorm > 0 && norm > options.ClipNorm ? options.ClipNorm / norm : 1);
+            model.WeightsChanged();
+        }
         else
         {
             Optimizer.ClearGradients();

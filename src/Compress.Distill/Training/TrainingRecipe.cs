@@ -96,9 +96,12 @@ public sealed record ArchitectureRecipe
 }
 
 /// <summary>AdamW with a cosine schedule.</summary>
-public sealed record OptimizationRecipe
+public record OptimizationRecipe
 {
-    /// <summary>Optimiser steps. May be changed to continue a run for longer or to end it sooner; the schedule follows from there on.</summary>
+    /// <summary>
+    /// Optimiser steps. In a recipe of <c>compress train</c> they may be changed to continue a run for longer or to end it sooner; the
+    /// schedule follows from there on.
+    /// </summary>
     [Between(1, 100_000_000)]
     public int Steps { get; init; } = 1000;
 

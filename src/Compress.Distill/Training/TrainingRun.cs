@@ -58,7 +58,7 @@ public static class TrainingRun
         Directory.CreateDirectory(runFolder);
         var (documents, provenance) = ReadCorpus(recipe.Corpus, progress);
         var tokenizer = TrainTokenizer(documents, recipe.Tokenizer, progress);
-        var encoded = Encode(documents, tokenizer.ToTokenizer(), progress, cancellation);
+        var encoded = TrainingTokens.Encode(documents, tokenizer.ToTokenizer(), long.MaxValue, progress, cancellation);
         var windows = new TokenWindows(encoded, recipe.Model.Context, recipe.Seed);
         var model = SyntheticModel.FromConfig(Config(recipe.Model, tokenizer));
         WriteRunFile(recipe, runFolder, provenance, windows);
@@ -124,20 +124,6 @@ public static class TrainingRun
         });
         progress?.Report(new PhaseEnded(string.Create(CultureInfo.InvariantCulture, $"{trained.Tokens.Count} tokens")));
         return trained;
-    }
-
-    static List<int[]> Encode(IReadOnlyList<string> documents, Tokenizer tokenizer, IProgress<RunEvent>? progress, CancellationToken cancellation)
-    {
-        progress?.Report(new PhaseStarted("encoding the corpus", documents.Count, "documents"));
-        var encoded = new List<int[]>(documents.Count);
-        foreach (var document in documents)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            encoded.Add(tokenizer.Encode(document));
-            progress?.Report(new PhaseAdvanced(encoded.Count));
-        }
-        progress?.Report(new PhaseEnded(string.Create(CultureInfo.InvariantCulture, $"{encoded.Sum(d => (long)d.Length):N0} tokens")));
-        return encoded;
     }
 
     static JsonObject Config(ArchitectureRecipe model, TrainedBpe tokenizer) => new()
