@@ -32,16 +32,18 @@ internal static class Runner
     /// <param name="name">Name of both.</param>
     /// <param name="stop">Cancelled when progress shows <paramref name="after"/>; null to run to the end.</param>
     /// <param name="after">A detail of progress.</param>
+    /// <param name="at">An event at which <paramref name="stop"/> is cancelled too.</param>
     /// <param name="resume">Whether to go on with what the folder holds.</param>
     public static Task<RunResult> Run(
-        TemporaryFolder folder, string recipe, string name = "run", CancellationTokenSource? stop = null, string after = "", bool resume = false)
+        TemporaryFolder folder, string recipe, string name = "run", CancellationTokenSource? stop = null, string after = "",
+        Func<RunEvent, bool>? at = null, bool resume = false)
     {
         var file = folder.Write(name + ".yaml", recipe);
         var options = new RunOptions { OutputFolder = folder.At("runs", name), Precision = torch.ScalarType.Float32, Resume = resume };
-        return CompressionRun.ExecuteAsync(RecipeFile.Load(file, Methods).Value, options, new Watch(stop, after), stop?.Token ?? default);
+        return CompressionRun.ExecuteAsync(RecipeFile.Load(file, Methods).Value, options, new Watch(stop, after, at), stop?.Token ?? default);
     }
 
-    private sealed class Watch(CancellationTokenSource? stop, string after) : IProgress<RunEvent>
+    private sealed class Watch(CancellationTokenSource? stop, string after, Func<RunEvent, bool>? at) : IProgress<RunEvent>
     {
         private bool cutting;
 
@@ -50,6 +52,7 @@ internal static class Runner
             // The choice passes over the same blocks; the cut is to be interrupted.
             if (value is PhaseStarted started) cutting = !started.Name.EndsWith("choice", StringComparison.Ordinal);
             if (cutting && value is PhaseAdvanced { Detail: { } detail } && detail == after) stop?.Cancel();
+            if (at?.Invoke(value) == true) stop?.Cancel();
         }
     }
 }

@@ -6,7 +6,7 @@ namespace Compress.Core.Runs;
 
 /// <summary>How long a stage took.</summary>
 /// <param name="Number">The stage's number, from 1.</param>
-/// <param name="Kind"><c>prune</c> or <c>quantize</c>.</param>
+/// <param name="Kind"><c>prune</c>, <c>quantize</c> or <c>distill</c>.</param>
 /// <param name="Method">The method's name.</param>
 /// <param name="Sites">Sites that it compressed.</param>
 /// <param name="Seconds">Wall time, over all sessions of a resumed run.</param>
