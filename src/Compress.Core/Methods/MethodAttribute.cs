@@ -28,6 +28,9 @@ public sealed class MethodAttribute(string name, StageKind kind) : Attribute
     /// <summary>One sentence for <c>compress methods</c>.</summary>
     public required string Summary { get; init; }
 
+    /// <summary>Whether a stage of its kind that names no method means this one; at most one of a kind.</summary>
+    public bool IsDefault { get; init; }
+
     /// <summary>Source, e.g. <c>Sun et al. 2023, arXiv:2306.11695</c>.</summary>
     public required string Paper { get; init; }
 }

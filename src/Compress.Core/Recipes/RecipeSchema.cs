@@ -88,7 +88,7 @@ public static class RecipeSchema
             ["description"] = XmlDocs.Of(stage.First(k => k.Property.Name == nameof(StageRecipe.KeepSparsity)).Property),
         };
         var required = schema["required"] as JsonArray ?? [];
-        if (catalogue.Of(method.Attribute.Kind).Count() > 1) required.Insert(0, "method");
+        if (!method.Attribute.IsDefault) required.Insert(0, "method");
         schema["required"] = required;
         return Documented(schema, $"{method.Attribute.Summary} {method.Attribute.Paper}");
     }

@@ -41,8 +41,7 @@ public sealed class StageBinder(MethodCatalogue catalogue) : INodeBinder
         var names = catalogue.Of(kind).Select(m => m.Attribute.Name).ToList();
         if (entry.Value is not YamlMapping mapping || mapping["method"] is not { } node)
         {
-            // A kind of stage that has one method needs no name for it.
-            if (entry.Value is YamlMapping && names is [var only]) return catalogue.Find(kind, only);
+            if (entry.Value is YamlMapping && catalogue.Of(kind).FirstOrDefault(m => m.Attribute.IsDefault) is { } usual) return usual;
             context.Report(entry.Value.Mark, BindContext.Join(path, "method"), "is required and missing.",
                 $"Methods: {string.Join(", ", names)}.");
             return null;

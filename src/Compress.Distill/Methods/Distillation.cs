@@ -21,7 +21,7 @@ namespace Compress.Distill.Methods;
 /// what Minitron does behind pruning (Muralidharan et al. 2024, arXiv:2407.14679, section 2.4). Weights and moments are f32; gradients of
 /// logits are made some positions at a time, so that neither model's logits are ever held whole.
 /// </remarks>
-[Method("distillation", StageKind.Distill,
+[Method("distillation", StageKind.Distill, IsDefault = true,
     Summary = "Trains the compressed model towards the original (or another teacher) on a text; losses are composable.",
     Paper = "Hinton, Vinyals and Dean 2015, arXiv:1503.02531; Muralidharan et al. 2024, arXiv:2407.14679")]
 public sealed class Distillation(Distillation.Options options) : ITrainingMethod

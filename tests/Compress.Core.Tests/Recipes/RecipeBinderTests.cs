@@ -80,10 +80,10 @@ public sealed class RecipeBinderTests
             "r.yaml:7:77: stages.2.quantize.activation_order: 'yes' is not true or false. Write true.",
             "r.yaml:8:25: stages.3.quantize.method: 'wanda' is not a method of this kind of stage. "
                 + "Write '- prune: { method: wanda, … }'.",
-            "r.yaml:9:5: stages.4.quantise: unknown key. Did you mean 'quantize'? Valid keys: prune, quantize.",
+            "r.yaml:9:5: stages.4.quantise: unknown key. Did you mean 'quantize'? Valid keys: prune, quantize, distill.",
             "r.yaml:11:5: stages.5.quantize: stands beside 'prune' in one list item. "
                 + "Begin a new item with '- quantize:', or indent it to belong to 'prune'.",
-            "r.yaml:12:5: stages.6: must be one of the forms 'prune: { … }', not the single value 'prune'. Valid forms: prune, quantize.",
+            "r.yaml:12:5: stages.6: must be one of the forms 'prune: { … }', not the single value 'prune'. Valid forms: prune, quantize, distill.",
             "r.yaml:14:27: evaluate.0.perplexity.window: 1 is not between 2 and 1048576.",
             "r.yaml:14:36: evaluate.0.perplexity.data: must be a text, not a list.",
             "r.yaml:16:15: export.0.format: 'gguff' is not a valid value. Valid values: hf, compressed-tensors, compress.",
