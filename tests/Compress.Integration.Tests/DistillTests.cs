@@ -55,6 +55,19 @@ public sealed class DistillTests : IDisposable
         Assert.False(File.Exists(folder.At("runs", "resumed", "training", "02", "checkpoint.bin")));
     }
 
+    [Fact]
+    public async Task Quantized_weights_are_trained_in_their_encoding()
+    {
+        const string Rtn = "- quantize: { method: rtn, bits: 2, group_size: 64 }";
+        var rounded = await Run(Rtn, "rounded");
+        var trained = await Run(Rtn + "\n  " + Distill("steps: 16, learning_rate: 2.0e-3, train: quantized"), "trained");
+        Assert.True(Divergence(trained) < 0.95 * Divergence(rounded), $"{Divergence(rounded)} before, {Divergence(trained)} after");
+        var sites = trained.Sites.Where(s => s.Stage == 2).ToList();
+        Assert.Equal(28, sites.Count);
+        Assert.All(sites, s => Assert.Equal((2, 64), (s.Bits, s.GroupSize)));
+        Assert.Equal(trained.Sites.Where(s => s.Stage == 1).Select(s => s.BitsPerWeight), sites.Select(s => s.BitsPerWeight));
+    }
+
     [Theory]
     [InlineData("train: norms", @"norm\.weight$")]
     [InlineData("train: sites, targets: [\"*.down_proj\"]", @"down_proj\.weight$")]

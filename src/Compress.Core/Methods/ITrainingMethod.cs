@@ -2,6 +2,7 @@ using Compress.Core.Graph;
 using Compress.Core.Pipeline;
 using Compress.Core.Statistics;
 using Compress.Formats.Architectures;
+using Compress.Formats.Encodings;
 using TorchSharp;
 
 namespace Compress.Core.Methods;
@@ -31,6 +32,10 @@ public interface ITrainingMethod : IMethod
 
     /// <summary>Trains the student. The same study gives the same weights, interrupted or not.</summary>
     /// <param name="study">The student and what it is trained with.</param>
-    /// <returns>Names of the <see cref="ModelGraph.NamedParameters"/> that were trained.</returns>
-    IReadOnlySet<string> Train(TrainingStudy study);
+    TrainedModel Train(TrainingStudy study);
 }
+
+/// <summary>What training changed.</summary>
+/// <param name="Parameters">Names of the <see cref="ModelGraph.NamedParameters"/> that were trained.</param>
+/// <param name="Encoded">Those of them that are stored encoded, by site name; the student holds exactly what these decode to.</param>
+public sealed record TrainedModel(IReadOnlySet<string> Parameters, IReadOnlyDictionary<string, EncodedWeight> Encoded);

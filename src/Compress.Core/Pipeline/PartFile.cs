@@ -68,19 +68,22 @@ internal sealed class PartFile : IDisposable
 
     /// <summary>Writes a part that is new as a whole; the file appears whole or not at all.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="tensors">Every stored tensor of the part; borrowed.</param>
-    /// <param name="sites">Names of its sites.</param>
-    public static void WriteWhole(string path, IReadOnlyList<(TensorInfo Info, torch.Tensor Value)> tensors, IEnumerable<string> sites)
+    /// <param name="tensors">Every stored tensor of the part that is dense; borrowed.</param>
+    /// <param name="sites">Its sites, with the encodings of those that are quantized.</param>
+    public static void WriteWhole(
+        string path, IReadOnlyList<(TensorInfo Info, torch.Tensor Value)> tensors, IReadOnlyList<(string Name, EncodedWeight? Encoded)> sites)
     {
-        var entries = sites.ToImmutableSortedDictionary(s => s, _ => (SiteEntry?)null, StringComparer.Ordinal);
+        var entries = sites.ToImmutableSortedDictionary(s => s.Name, s => Entry(s.Encoded), StringComparer.Ordinal);
+        var parts = sites.Where(s => s.Encoded is not null).SelectMany(s => EncodedFormat.Pack(s.Name, s.Encoded!)).ToList();
         var metadata = new Dictionary<string, string> { [SitesKey] = JsonSerializer.Serialize(entries, RunJson.Line) };
-        using var writer = SafetensorsWriter.Create(path, tensors.Select(t => t.Info), metadata);
+        using var writer = SafetensorsWriter.Create(path, tensors.Select(t => t.Info).Concat(parts.Select(p => p.Info)), metadata);
         foreach (var (info, value) in tensors)
         {
             using var scope = torch.NewDisposeScope();
             var stored = value.detach().to(TensorBridge.ScalarTypeOf(info.Type)).cpu().contiguous();
             StoredWeight.Pieces(stored, bytes => writer.Write(info.Name, bytes));
         }
+        foreach (var part in parts) writer.Write(part.Info.Name, part.Bytes);
         writer.Complete();
     }
 

@@ -9,6 +9,7 @@ using Compress.Core.Runs;
 using Compress.Core.Statistics;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 using static TorchSharp.torch;
 
 namespace Compress.Core.Pipeline;
@@ -202,7 +203,7 @@ internal sealed class StructuredPipeline : IDisposable
         var common = types.Values.GroupBy(t => t).MaxBy(g => g.Count())!.Key;
         var tensors = smaller.StoredTensors()
             .Select(t => (TensorInfo.Of(t.Name, types.GetValueOrDefault(t.Name, common), t.Value.shape), t.Value)).ToList();
-        PartFile.WriteWhole(path, tensors, smaller.Sites.Select(s => s.Name));
+        PartFile.WriteWhole(path, tensors, [.. smaller.Sites.Select(s => (s.Name, (EncodedWeight?)null))]);
     }
 
     private IEnumerable<SiteReport> Reports(

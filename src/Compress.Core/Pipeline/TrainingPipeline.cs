@@ -7,6 +7,7 @@ using Compress.Core.Methods;
 using Compress.Core.Runs;
 using Compress.Core.Torch;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 using static TorchSharp.torch;
 
 namespace Compress.Core.Pipeline;
@@ -54,13 +55,13 @@ internal sealed class TrainingPipeline(StageJob job, ITrainingMethod method)
         var folder = Path.Combine(job.Scratch, string.Create(CultureInfo.InvariantCulture, $"{job.Number:00}"));
         var trained = Trained(Study(student, folder));
         using var _ = no_grad();
-        RequireSound(student, before);
+        RequireSound(student, before, trained);
         Write(student, trained);
         Finish(start, [.. Reports(student, before, trained)]);
         foreach (var file in Directory.EnumerateFiles(folder, "*.bin").ToList()) File.Delete(file);
     }
 
-    private IReadOnlySet<string> Trained(TrainingStudy study)
+    private TrainedModel Trained(TrainingStudy study)
     {
         NativeHeap.KeepFreedMemory();
         try
@@ -83,6 +84,7 @@ internal sealed class TrainingPipeline(StageJob job, ITrainingMethod method)
             Original = job.Original,
             Selected = selected,
             Masks = job.Stage.KeepSparsity ? Masks(student) : new Dictionary<string, Tensor>(),
+            ReadEncoded = name => job.Input.Stages?.ReadEncoded(name),
             Device = job.Forward.Device,
             Seed = Seeds.Derive(job.Seed, FormattableString.Invariant($"stage {job.Number}")),
             Title = job.Title,
@@ -101,9 +103,15 @@ internal sealed class TrainingPipeline(StageJob job, ITrainingMethod method)
         return masks.Where(m => !m.Mask.all().item<bool>()).ToDictionary(m => m.Name, m => m.Mask, StringComparer.Ordinal);
     }
 
-    /// <summary>The stage's invariants: finite weights, and zeros where they were promised to stay.</summary>
-    private void RequireSound(ModelGraph student, ModelGraph before)
+    /// <summary>The stage's invariants: finite weights, exact encodings, and zeros where they were promised to stay.</summary>
+    private void RequireSound(ModelGraph student, ModelGraph before, TrainedModel trained)
     {
+        foreach (var site in student.Sites.Where(s => trained.Encoded.ContainsKey(s.Name)))
+        {
+            using var scope = NewDisposeScope();
+            if (!WeightScan.IsDecodeOf(site.Weight.cpu(), trained.Encoded[site.Name]))
+                throw new InvalidOperationException($"{job.Title} left {site.Name} other than its codes decode to.");
+        }
         foreach (var (name, value) in student.NamedParameters)
         {
             using var scope = NewDisposeScope();
@@ -118,26 +126,29 @@ internal sealed class TrainingPipeline(StageJob job, ITrainingMethod method)
         }
     }
 
-    private void Write(ModelGraph student, IReadOnlySet<string> trained)
+    private void Write(ModelGraph student, TrainedModel trained)
     {
         // A fused tensor is stored whole when one of its parts was trained.
-        var sites = student.Sites.Where(s => trained.Contains(s.WeightName)).ToList();
-        var biases = student.Sites.Where(s => s.BiasName is { } name && trained.Contains(name)).Select(s => s.Spec.Bias!.Tensor);
-        var names = sites.Select(s => s.Spec.Weight.Tensor).Concat(biases).Concat(trained).ToHashSet(StringComparer.Ordinal);
+        var sites = student.Sites.Where(s => trained.Parameters.Contains(s.WeightName)).ToList();
+        var dense = sites.Where(s => !trained.Encoded.ContainsKey(s.Name)).Select(s => s.Spec.Weight.Tensor);
+        var biases = student.Sites.Where(s => s.BiasName is { } name && trained.Parameters.Contains(name)).Select(s => s.Spec.Bias!.Tensor);
+        var others = trained.Parameters.Except(sites.Select(s => s.WeightName));
+        var names = dense.Concat(biases).Concat(others).ToHashSet(StringComparer.Ordinal);
         var tensors = student.StoredTensors().Where(t => names.Contains(t.Name))
             .Select(t => (TensorInfo.Of(t.Name, job.Source.Tensors[t.Name].Type, t.Value.shape), t.Value)).ToList();
         Directory.CreateDirectory(job.Folder);
-        PartFile.WriteWhole(path, tensors, sites.Select(s => s.Name));
+        PartFile.WriteWhole(path, tensors, [.. sites.Select(s => (s.Name, trained.Encoded.GetValueOrDefault(s.Name)))]);
     }
 
-    private IEnumerable<SiteReport> Reports(ModelGraph student, ModelGraph before, IReadOnlySet<string> trained)
+    private IEnumerable<SiteReport> Reports(ModelGraph student, ModelGraph before, TrainedModel trained)
     {
         var blocks = SiteSelection.All(job.Model).ToLookup(s => s.Shape.Name, s => s.Block);
         foreach (var (after, was) in student.Sites.Zip(before.Sites))
         {
-            if (!trained.Contains(after.WeightName)) continue;
+            if (!trained.Parameters.Contains(after.WeightName)) continue;
             using var scope = NewDisposeScope();
             var comparison = WeightScan.Compare(was.Weight, after.Weight.detach().cpu().contiguous());
+            var encoded = trained.Encoded.GetValueOrDefault(after.Name);
             yield return new SiteReport
             {
                 Stage = job.Number,
@@ -148,6 +159,9 @@ internal sealed class TrainingPipeline(StageJob job, ITrainingMethod method)
                 Rows = after.Spec.OutFeatures,
                 Columns = after.Spec.InFeatures,
                 Zeros = comparison.Zeros / (double)after.Weight.numel(),
+                Bits = encoded?.CodeBits,
+                GroupSize = (encoded as GroupQuantizedWeight)?.GroupSize,
+                BitsPerWeight = 8.0 * encoded?.StoredBytes / after.Weight.numel(),
                 WeightError = SiteErrors.Ratio(comparison.ErrorSquared, comparison.NormSquared),
             };
         }

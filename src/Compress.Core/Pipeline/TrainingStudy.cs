@@ -1,6 +1,7 @@
 using Compress.Core.Graph;
 using Compress.Core.Progress;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 using TorchSharp;
 
 namespace Compress.Core.Pipeline;
@@ -23,6 +24,9 @@ public sealed class TrainingStudy
 
     /// <summary>Bool masks by site name, true where a weight may change: what <c>keep: sparsity</c> promises. Empty without it.</summary>
     public required IReadOnlyDictionary<string, torch.Tensor> Masks { get; init; }
+
+    /// <summary>Reads how an earlier stage quantized a site, by name; null where it is dense.</summary>
+    public required Func<string, EncodedWeight?> ReadEncoded { get; init; }
 
     /// <summary>Where everything lies.</summary>
     public required torch.Device Device { get; init; }

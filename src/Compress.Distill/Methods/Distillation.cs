@@ -11,6 +11,7 @@ using Compress.Distill.Weights;
 using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
+using Compress.Formats.Encodings;
 using TorchSharp;
 
 namespace Compress.Distill.Methods;
@@ -81,7 +82,7 @@ public sealed class Distillation(Distillation.Options options) : ITrainingMethod
     /// <inheritdoc/>
     public bool Changes(SelectableSite site, bool selected) => options.Train switch
     {
-        TrainedWeights.Norms => false,
+        TrainedWeights.Norms or TrainedWeights.Quantized => false,
         TrainedWeights.All => selected || site.Block is null,
         _ => selected,
     };
@@ -99,7 +100,7 @@ public sealed class Distillation(Distillation.Options options) : ITrainingMethod
     }
 
     /// <inheritdoc/>
-    public IReadOnlySet<string> Train(TrainingStudy study)
+    public TrainedModel Train(TrainingStudy study)
     {
         ArgumentNullException.ThrowIfNull(study);
         var student = study.Student;
@@ -108,14 +109,14 @@ public sealed class Distillation(Distillation.Options options) : ITrainingMethod
         if (folder is not null) TeacherTokens.RequireSame(study.Original, folder);
         using var teacher = NeedsTeacher ? Teacher(folder ?? study.Original, study.Device) : null;
         var windows = Windows(study);
-        var (weights, trained) = Weights(study);
+        var (weights, encoded, trained) = Weights(study);
         using var model = new DistillationModel(student, teacher, weights, options.Losses);
         if (model.Parameters.Count == 0)
-            throw new RecipeException([new RecipeProblem(study.Title, 0, 0, "train", "leaves no weight to train.", "Ignore fewer sites.")]);
+            throw Problem(study, "leaves no weight to train.", "Ignore fewer sites.");
         using var trainer = new Trainer(model, windows, options, Fingerprint(study), study.Folder);
         trainer.Run(options.Steps, study.Progress, study.Cancellation, study.Title);
         foreach (var (_, value) in student.NamedParameters) value.requires_grad = false;
-        return trained;
+        return new TrainedModel(trained, encoded.ToDictionary(e => e.Key, EncodedWeight (e) => e.Value.Encode(), StringComparer.Ordinal));
     }
 
     private ModelGraph Teacher(ModelFolder folder, torch.Device device) => ModelGraph.Load(folder.Tensors, folder.Spec, Arithmetic, device);
@@ -136,9 +137,10 @@ public sealed class Distillation(Distillation.Options options) : ITrainingMethod
         return new TokenWindows(tokens, length, Seeds.Derive(study.Seed, "data"));
     }
 
-    private (List<IWeightMap> Maps, HashSet<string> Trained) Weights(TrainingStudy study)
+    private (List<IWeightMap> Maps, Dictionary<string, QuantizedWeight> Encoded, HashSet<string> Trained) Weights(TrainingStudy study)
     {
         var maps = new List<IWeightMap>();
+        var encoded = new Dictionary<string, QuantizedWeight>(StringComparer.Ordinal);
         var trained = new HashSet<string>(StringComparer.Ordinal);
         var sites = study.Student.Sites.ToLookup(s => s.WeightName, StringComparer.Ordinal);
         var frozen = study.Student.Blocks.SelectMany(b => b.Sites).Where(s => !study.Selected.Contains(s.Name)).Select(s => s.WeightName).ToHashSet();
@@ -150,17 +152,37 @@ public sealed class Distillation(Distillation.Options options) : ITrainingMethod
             {
                 TrainedWeights.All => !frozen.Contains(name),
                 TrainedWeights.Norms => value.dim() == 1,
+                TrainedWeights.Quantized => value.dim() == 1 || Quantized(study, site) is not null,
                 _ => site is not null && study.Selected.Contains(site.Name),
             };
             if (!chosen) continue;
             trained.Add(name);
             var mask = site is null ? null : study.Masks.GetValueOrDefault(site.Name);
-            maps.Add(options.Train == TrainedWeights.Lora
-                ? new LowRankAdapter(site!.Name, value, mask, options.LoraRank, options.LoraAlpha, Seeds.Derive(study.Seed, site.Name))
-                : new FreeWeight(name, value, site is not null && !isTable, mask));
+            if (options.Train == TrainedWeights.Quantized && Quantized(study, site) is { } start)
+            {
+                encoded.Add(site!.Name, new QuantizedWeight(site.Name, value, start, mask));
+                maps.Add(encoded[site.Name]);
+            }
+            else if (options.Train == TrainedWeights.Lora)
+                maps.Add(new LowRankAdapter(site!.Name, value, mask, options.LoraRank, options.LoraAlpha, Seeds.Derive(study.Seed, site.Name)));
+            else maps.Add(new FreeWeight(name, value, site is not null && !isTable, mask));
         }
-        return (maps, trained);
+        if (options.Train == TrainedWeights.Quantized && encoded.Count == 0)
+            throw Problem(study, "trains quantized weights, and no stage before it quantizes a selected site.", "Put a quantize stage before it.");
+        return (maps, encoded, trained);
     }
+
+    /// <summary>A selected site in integer groups; null for dense ones.</summary>
+    private static GroupQuantizedWeight? Quantized(TrainingStudy study, LinearSite? site)
+    {
+        if (site is null || !study.Selected.Contains(site.Name)) return null;
+        var stored = study.ReadEncoded(site.Name);
+        return stored is null or GroupQuantizedWeight ? (GroupQuantizedWeight?)stored
+            : throw Problem(study, $"cannot train {site.Name}: it is stored in {stored.Summary}.", "Ignore it, or quantize it with rtn, hqq, gptq or awq.");
+    }
+
+    private static RecipeException Problem(TrainingStudy study, string problem, string suggestion) =>
+        new([new RecipeProblem(study.Title, 0, 0, "train", problem, suggestion)]);
 
     private string Fingerprint(TrainingStudy study) => string.Join('\n', study.Fingerprint, study.Seed.ToString(CultureInfo.InvariantCulture), options.ToString());
 }
@@ -179,4 +201,10 @@ public enum TrainedWeights
 
     /// <summary>Low-rank adapters on the sites that the stage selects, merged into them (Hu et al. 2021, arXiv:2106.09685).</summary>
     Lora,
+
+    /// <summary>
+    /// Quantization-aware: latent weights and scales of the selected sites that an earlier stage quantized in integer groups, and norms and
+    /// biases. The codes change, the encoding stays.
+    /// </summary>
+    Quantized,
 }
