@@ -10,7 +10,7 @@ if [ $# -eq 0 ]; then
   for bits in 4 3; do
     grid="bits: $bits, group_size: 64"
     set -- "$@" "rtn, $grid" "hqq, $grid" "rtn, $grid, mse: true" "gptq, $grid" "gptq, $grid, mse: true" "gptq, $grid, importance: true"
-    set -- "$@" "squeezellm, bits: $bits"
+    set -- "$@" "awq, $grid" "awq, $grid, clip: false" "awq, $grid, grid_points: 1" "squeezellm, bits: $bits"
   done
 fi
 for stage in "$@"; do

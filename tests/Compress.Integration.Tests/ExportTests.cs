@@ -77,7 +77,7 @@ public sealed class ExportTests : IDisposable
     }
 
     [SharedDataTheory]
-    [InlineData("hqq, bits: 3", "3-bit integers")]
+    [InlineData("awq, bits: 3, group_size: 32, grid_points: 4", "3-bit integers")]
     [InlineData("squeezellm, bits: 3", "3-bit tables and outliers")]
     [InlineData("squeezellm, bits: 4, keep: sparsity", "bitmap of 4-bit tables and outliers")]
     public async Task The_own_format_measures_as_the_run_said_in_torch_and_in_the_engine(string quantize, string encoding)

@@ -36,6 +36,10 @@ public sealed class Block : IDisposable
     /// <summary>Every tensor the block owns.</summary>
     public IEnumerable<torch.Tensor> Parameters => OwnParameters.Select(p => p.Value);
 
+    internal Norm? AttentionNorm => attentionNorm;
+
+    internal Norm? MlpNorm => mlpNorm;
+
     internal IEnumerable<Parameter> OwnParameters => Norms.SelectMany(n => n.Parameters).Concat(Sites.SelectMany(s => s.Parameters));
 
     private IEnumerable<Norm> Norms => new[] { attentionNorm, attentionOutputNorm, mlpNorm, mlpOutputNorm }.OfType<Norm>()
@@ -119,14 +123,16 @@ public sealed class Block : IDisposable
         return sum + (attention is null ? Feed(normed, observer) : mlp.Forward(normed, observer));
     }
 
-    private torch.Tensor Attend(torch.Tensor x, IInputObserver? observer)
+    /// <summary>Attention's output before the residual sum.</summary>
+    internal torch.Tensor Attend(torch.Tensor x, IInputObserver? observer = null)
     {
         var input = x.to(InputType);
         observer?.OnInput(attention!.Sites[0].InputName, input);
         return attention!.Forward(input, tables, observer);
     }
 
-    private torch.Tensor Feed(torch.Tensor x, IInputObserver? observer)
+    /// <summary>The MLP's output before the residual sum.</summary>
+    internal torch.Tensor Feed(torch.Tensor x, IInputObserver? observer = null)
     {
         var input = x.to(InputType);
         observer?.OnInput(mlp!.Sites[0].InputName, input);

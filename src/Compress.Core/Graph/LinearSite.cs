@@ -56,6 +56,8 @@ public sealed class LinearSite
     /// </summary>
     public torch.ScalarType? ComputeType { get; set; }
 
+    internal Parameter? BiasParameter => bias;
+
     internal IEnumerable<Parameter> Parameters => bias is null ? [weight] : [weight, bias];
 
     /// <summary>The type of the site's input and output.</summary>

@@ -8,6 +8,10 @@ internal sealed class Norm(NormSpec spec, Parameter? weight, Parameter? bias)
 {
     public NormSpec Spec { get; } = spec;
 
+    public Parameter? Weight => weight;
+
+    public Parameter? Bias => bias;
+
     public IEnumerable<Parameter> Parameters => new[] { weight, bias }.OfType<Parameter>();
 
     /// <summary>The normalised input.</summary>

@@ -59,6 +59,12 @@ internal sealed class Activations : IDisposable
     /// <summary>Runs every window through a block for its inputs' sake; the buffer stays as it is.</summary>
     public void Observe(Block block, IInputObserver observer) => ForEachBatch(batch => block.Forward(batch, observer));
 
+    /// <summary>Runs the first windows through a block.</summary>
+    public void Observe(Block block, IInputObserver observer, int windows) => ForEachBatch((first, batch) =>
+    {
+        if (first < windows) block.Forward(batch.narrow(0, 0, Math.Min(batch.shape[0], windows - first)), observer);
+    });
+
     /// <summary>Shows an observer the head's input.</summary>
     public void Observe(Head head, IInputObserver observer) =>
         ForEachBatch(batch => observer.OnInput(head.Site.InputName, head.Normalize(batch)));

@@ -22,10 +22,14 @@ namespace Compress.Core.Pipeline;
 /// </remarks>
 internal sealed class BlockPipeline : IDisposable
 {
+    private static readonly Dictionary<string, List<string>> NoNotes = [];
+
     private readonly StageJob job;
     private readonly ILinearMethod method;
     private readonly StageCheckpoint result;
+    private readonly FoldedTensors source;
     private readonly SiteCompressor compressor;
+    private readonly BlockScaling? scaling;
     private readonly Dictionary<string, PartFinished> finished;
     private readonly PositionTables tables = new();
     private Activations? activations;
@@ -36,12 +40,14 @@ internal sealed class BlockPipeline : IDisposable
         this.job = job;
         this.method = method;
         this.result = result;
-        compressor = new SiteCompressor(job.Stage, job.Number, method, job.Source, job.Seed, job.Forward.Device);
+        source = new FoldedTensors(job.Source);
+        compressor = new SiteCompressor(job.Stage, job.Number, method, source, job.Seed, job.Forward.Device);
+        scaling = method is IScalingMethod scales ? new BlockScaling(job, scales, compressor, source) : null;
         finished = job.Journal.Entries.OfType<PartFinished>().Where(e => e.Stage == job.Number)
             .ToDictionary(e => e.Part, StringComparer.Ordinal);
     }
 
-    private bool NeedsActivations => method.Needs.Types.Count > 0;
+    private bool NeedsActivations => method.Needs.Types.Count > 0 || scaling is not null;
 
     /// <summary>Runs a stage, or what is left of it.</summary>
     /// <returns>The model with the stage's parts laid over it.</returns>
@@ -67,6 +73,7 @@ internal sealed class BlockPipeline : IDisposable
     {
         activations?.Dispose();
         tables.Dispose();
+        source.Dispose();
     }
 
     private void Run()
@@ -110,12 +117,23 @@ internal sealed class BlockPipeline : IDisposable
         if (finished.TryGetValue(part.Name, out var earlier)) Advance(earlier.Sites.Count, null);
         if (part.Name == ModelPart.EmbeddingName && !compress) return;
         using (var scope = torch.NewDisposeScope())
-        using (var block = LoadBlock(part, compress))
         {
-            if (compress) Finish(part, Compress(part, block), start);
+            var notes = compress ? Scale(part) : NoNotes;
+            using var block = LoadBlock(part, compress);
+            if (compress) Finish(part, Compress(part, block, notes), start);
             if (block is not null && advance) activations!.Advance(block);
         }
+        source.Clear();
         foreach (var tensor in part.Sites.Select(s => s.Spec.Weight.Tensor)) job.Source.Release(tensor);
+    }
+
+    /// <summary>Moves scale between the block's tensors where the method does so.</summary>
+    /// <returns>Remarks for the sites, by name.</returns>
+    private IReadOnlyDictionary<string, List<string>> Scale(ModelPart part)
+    {
+        if (scaling is null || part.Block is null) return NoNotes;
+        EnsureActivations();
+        return scaling.Run(part, activations!, tables);
     }
 
     /// <summary>The block as activations see it: as it was where it is to be compressed, as it became where that is done.</summary>
@@ -123,14 +141,15 @@ internal sealed class BlockPipeline : IDisposable
     {
         if (!NeedsActivations || part.Block is not { } index) return null;
         EnsureActivations();
-        using var source = new StreamedTensors(compress ? job.Source : result);
-        return Block.Load(source, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
+        using var streamed = new StreamedTensors(compress ? source : result);
+        return Block.Load(streamed, job.Model.Blocks[index], job.Forward.Compute, job.Forward.Device, tables);
     }
 
     private void EnsureActivations() =>
         activations ??= Activations.Embed(result, job.Model, job.Windows, job.Forward, job.Cancellation);
 
-    private List<(CompressedSite Weight, SiteReport Report)> Compress(ModelPart part, Block? block)
+    private List<(CompressedSite Weight, SiteReport Report)> Compress(
+        ModelPart part, Block? block, IReadOnlyDictionary<string, List<string>> notes)
     {
         var results = new List<(CompressedSite, SiteReport)>();
         if (part.Name == ModelPart.HeadName && NeedsActivations)
@@ -139,12 +158,12 @@ internal sealed class BlockPipeline : IDisposable
             using var head = Head.Load(job.Source, job.Model, job.Forward.Compute, job.Forward.Device);
             using var statistics = new StatisticsCollector(method.Needs, [head.Site], job.Forward.Device);
             activations!.Observe(head, statistics);
-            results.Add(CompressSite(part.Sites[0], statistics.Of(head.Site.InputName)));
+            results.Add(CompressSite(part.Sites[0], statistics.Of(head.Site.InputName), notes));
             return results;
         }
         if (block is null)
         {
-            results.AddRange(part.Sites.Select(site => CompressSite(site, [])));
+            results.AddRange(part.Sites.Select(site => CompressSite(site, [], notes)));
             return results;
         }
         var sites = part.Sites.Select(s => (Selected: s, Linear: block.Sites.First(b => b.Name == s.Shape.Name))).ToList();
@@ -154,7 +173,7 @@ internal sealed class BlockPipeline : IDisposable
             activations!.Observe(block, statistics);
             foreach (var (selected, linear) in group)
             {
-                var result = CompressSite(selected, statistics.Of(linear.InputName));
+                var result = CompressSite(selected, statistics.Of(linear.InputName), notes);
                 linear.Weight = result.Weight.Weight.to(job.Forward.Compute, copy: true);
                 results.Add(result);
                 if (group.Last(s => s.Linear.InputName == linear.InputName).Linear == linear) statistics.Forget(linear.InputName);
@@ -163,10 +182,11 @@ internal sealed class BlockPipeline : IDisposable
         return results;
     }
 
-    private (CompressedSite Weight, SiteReport Report) CompressSite(SelectableSite site, IReadOnlyList<Statistic> statistics)
+    private (CompressedSite Weight, SiteReport Report) CompressSite(
+        SelectableSite site, IReadOnlyList<Statistic> statistics, IReadOnlyDictionary<string, List<string>> notes)
     {
         job.Cancellation.ThrowIfCancellationRequested();
-        var result = compressor.Compress(site, statistics);
+        var result = compressor.Compress(site, statistics, notes.GetValueOrDefault(site.Shape.Name) ?? []);
         Advance(1, Describe(result.Report));
         return result;
     }
@@ -175,7 +195,8 @@ internal sealed class BlockPipeline : IDisposable
     private void Finish(ModelPart part, List<(CompressedSite Weight, SiteReport Report)> results, long start)
     {
         var path = part.FileIn(job.Folder);
-        PartFile.Write(path, job.Source, [.. results.Select(r => r.Weight)]);
+        string[] others = [.. source.Folded.Except(part.Sites.Select(s => s.Spec.Weight.Tensor)).Order(StringComparer.Ordinal)];
+        PartFile.Write(path, source, [.. results.Select(r => r.Weight)], others);
         foreach (var (weight, _) in results) weight.Dispose();
         using var stream = File.OpenRead(path);
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(stream));

@@ -47,13 +47,14 @@ internal sealed class PartFile : IDisposable
     /// <param name="path">The file.</param>
     /// <param name="source">The checkpoint before the stage.</param>
     /// <param name="sites">The part's changed sites.</param>
-    public static void Write(string path, ITensorSource source, IReadOnlyList<CompressedSite> sites)
+    /// <param name="others">Names of other changed tensors, which <paramref name="source"/> shows as they became: norms and biases.</param>
+    public static void Write(string path, ITensorSource source, IReadOnlyList<CompressedSite> sites, IReadOnlyCollection<string> others)
     {
         var stored = sites.GroupBy(s => s.Site.Spec.Weight.Tensor).Where(g => g.Any(s => s.Encoded is null)).ToList();
         var entries = sites.ToImmutableSortedDictionary(s => s.Site.Shape.Name, s => Entry(s.Encoded), StringComparer.Ordinal);
         var parts = sites.Where(s => s.Encoded is not null).SelectMany(s => EncodedFormat.Pack(s.Site.Shape.Name, s.Encoded!)).ToList();
         var metadata = new Dictionary<string, string> { [SitesKey] = JsonSerializer.Serialize(entries, RunJson.Line) };
-        var infos = stored.Select(g => source.Tensors[g.Key]).Concat(parts.Select(p => p.Info));
+        var infos = stored.Select(g => source.Tensors[g.Key]).Concat(others.Select(name => source.Tensors[name])).Concat(parts.Select(p => p.Info));
         using var writer = SafetensorsWriter.Create(path, infos, metadata);
         foreach (var group in stored)
         {
@@ -62,6 +63,7 @@ internal sealed class PartFile : IDisposable
             var tensor = StoredWeight.Assemble(source, group.Key, [.. group.Select(s => (s.Site.Spec.Weight, s.Weight))], type);
             StoredWeight.Pieces(tensor, bytes => writer.Write(group.Key, bytes));
         }
+        foreach (var name in others) writer.Write(name, source.Open(name));
         foreach (var part in parts) writer.Write(part.Info.Name, part.Bytes);
         writer.Complete();
     }

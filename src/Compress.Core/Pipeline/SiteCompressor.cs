@@ -32,13 +32,16 @@ internal sealed class SiteCompressor(StageRecipe stage, int number, ILinearMetho
     /// <summary>Compresses a site.</summary>
     /// <param name="site">The site.</param>
     /// <param name="statistics">What was gathered of its input; borrowed.</param>
+    /// <param name="notes">Remarks on what was done to the site before.</param>
     /// <returns>The new weight and the report.</returns>
-    public (CompressedSite Weight, SiteReport Report) Compress(SelectableSite site, IReadOnlyList<Statistic> statistics)
+    public (CompressedSite Weight, SiteReport Report) Compress(
+        SelectableSite site, IReadOnlyList<Statistic> statistics, IEnumerable<string> notes)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var view = View(site);
         var log = new SiteLog();
+        log.Notes.AddRange(notes);
         using var result = Checked(view, method.Apply(view, new StatisticsSet(statistics), log), log);
         var stored = result.Encoded is null ? result.Weight.to(TypeOf(site)) : result.Weight;
         var after = stored.to(ScalarType.Float32);

@@ -26,6 +26,9 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
     /// <summary>Bytes a second of reading, decoding, checking and writing a checkpoint.</summary>
     private const double ExportRate = 100e6;
 
+    /// <summary>Passes through a block that a trial at each of its places takes: attention's output and the MLP's are made twice.</summary>
+    private const double TrialShare = 1.35;
+
     /// <summary>Seconds of the whole run.</summary>
     public double Seconds => SecondsOfStart + Stages.Sum() + Evaluation + Export;
 
@@ -52,7 +55,7 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
         var seconds = sites.GroupBy(s => (s.Shape.OutFeatures, s.Shape.InFeatures))
             .Sum(g => g.Count() * times.Site((ILinearMethod)stage.Method.Create(stage.Options), g.First().Shape, stage.KeepSparsity));
         seconds += SecondsOfPart * sites.Select(s => s.Block).Distinct().Count();
-        if (method.Needs.Types.Count == 0 || recipe.Calibration is not { } calibration) return seconds;
+        if (!method.Calibrated || recipe.Calibration is not { } calibration) return seconds;
         var length = calibration.Length ?? Math.Min(model.MaxPositions, 2048);
         var type = RunEnvironment.Precision(recipe, device);
         var passes = sites.GroupBy(s => s.Block).Max(g => linear.TrueSequential ? 4 : 1);
@@ -60,6 +63,8 @@ public sealed record RunEstimate(IReadOnlyList<double> Stages, double Evaluation
         {
             var (advance, observe) = times.TokenThroughBlock(alike.First(), model.HiddenSize, calibration.BatchSize, length, type, method.Needs);
             seconds += alike.Count() * (double)calibration.Samples * length * (passes * observe + advance);
+            if (method is not IScalingMethod scaling) continue;
+            seconds += alike.Count() * TrialShare * scaling.Trials * Math.Min(scaling.SearchWindows, calibration.Samples) * length * advance;
         }
         return seconds;
     }

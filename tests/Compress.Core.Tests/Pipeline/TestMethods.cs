@@ -113,3 +113,36 @@ public sealed class PlainGlobal(PlainGlobal.Options options) : ISurveyingMethod
         return new LinearResult((site.Weight * site.Weight.abs().ge(threshold).to(ScalarType.Float32)).MoveToOuterDisposeScope());
     }
 }
+
+/// <summary>Scales channels by what their numbers say and leaves the scaled weights as they are.</summary>
+[Method("plain_scaling", StageKind.Quantize, Summary = "Scales.", Paper = "none")]
+public sealed class PlainScaling(PlainScaling.Options options) : IScalingMethod
+{
+    public sealed record Options
+    {
+        public int SearchWindows { get; init; } = 3;
+    }
+
+    /// <summary>For each place, its first reader, and the errors with scaled and with halved weights; cleared by tests.</summary>
+    public static List<(string Reader, double Scaled, double Halved)> Seen { get; } = [];
+
+    public Needs Needs => Needs.Of<ColumnNorms>();
+
+    public int SearchWindows => options.SearchWindows;
+
+    public int Trials => 2;
+
+    public Tensor? Scales(ScaleView view, SiteLog log)
+    {
+        using var scope = NewDisposeScope();
+        var scales = (2 * arange(view.Magnitudes().shape[0], ScalarType.Float32).sin()).exp();
+        var columns = view.Spread(scales);
+        var scaled = view.Error([.. view.Sites.Select(s => s.Weight * columns / columns)]);
+        var halved = view.Error([.. view.Sites.Select(s => s.Weight / 2)]);
+        lock (Seen) Seen.Add((view.Sites[0].Name, scaled, halved));
+        log.Notes.Add("Scaled.");
+        return scales.MoveToOuterDisposeScope();
+    }
+
+    public LinearResult Apply(LinearView site, StatisticsSet statistics, SiteLog log) => new(site.Weight.clone());
+}

@@ -15,7 +15,7 @@ namespace Compress.Core.Tests.Pipeline;
 /// <summary>A model of a few thousand weights with a text to calibrate on, and the recipes that tests run over it.</summary>
 internal sealed class TinyRun : IDisposable
 {
-    private static readonly MethodCatalogue Catalogue = MethodCatalogue.OfTypes(typeof(PlainWanda), typeof(PlainRtn), typeof(PlainGlobal));
+    private static readonly MethodCatalogue Catalogue = MethodCatalogue.OfTypes(typeof(PlainWanda), typeof(PlainRtn), typeof(PlainGlobal), typeof(PlainScaling));
 
     private readonly TemporaryFolder folder = new();
 
@@ -45,6 +45,8 @@ internal sealed class TinyRun : IDisposable
 
     public static StageRecipe Rtn(bool keepSparsity = false, int groupSize = 16, bool calibrated = true) =>
         Stage(StageKind.Quantize, "plain_rtn", new PlainRtn.Options { GroupSize = groupSize, Calibrated = calibrated }) with { KeepSparsity = keepSparsity };
+
+    public static StageRecipe Scaling() => Stage(StageKind.Quantize, "plain_scaling", new PlainScaling.Options());
 
     public static StageRecipe Global() => Stage(StageKind.Prune, "plain_global", new PlainGlobal.Options());
 
