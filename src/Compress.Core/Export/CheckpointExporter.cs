@@ -5,9 +5,10 @@ using Compress.Core.Pipeline;
 using Compress.Core.Progress;
 using Compress.Core.Recipes;
 using Compress.Core.Runs;
-using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Encodings;
+using Compress.Formats.Encodings.Packed;
+using Compress.Formats.Gguf;
 
 namespace Compress.Core.Export;
 
@@ -31,14 +32,18 @@ internal sealed class CheckpointExporter(
     /// <exception cref="ExportException">The checkpoint cannot be expressed in the format, or reads back differently.</exception>
     public ExportResult Export(ExportRecipe export, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
+        if (PackedFormat.Find(export.Format, export.Type) is { } packed)
+        {
+            WritePacked(packed, target, progress, cancellation);
+            return Verified(export.Format, target, checkpoint);
+        }
         switch (export.Format)
         {
-            case "compressed-tensors":
-                WritePacked(target, progress, cancellation);
-                return Verified(export.Format, target, checkpoint);
             case ExportRecipe.OwnFormat:
                 WriteEncoded(export.Sparse ?? SparseStorage.Auto, target, progress, cancellation);
                 return Verified(export.Format, target, checkpoint);
+            case ExportRecipe.GgufFormat:
+                return new GgufFileExport(original, model, sites).Write(GgufMixture.Find(export.Type ?? GgufMixture.Usual)!, target, progress, cancellation);
         }
         // What others load as a dense model has the original's element types, so this is what the check compares with.
         using var dense = new RetypedTensors(checkpoint, original.Tensors.Tensors);
@@ -68,33 +73,24 @@ internal sealed class CheckpointExporter(
         writer.Complete();
     }
 
-    private void WritePacked(string target, IProgress<RunEvent> progress, CancellationToken cancellation)
+    private void WritePacked(PackedFormat format, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
-        var schemes = new SortedDictionary<string, QuantizationScheme?>(StringComparer.Ordinal);
-        var modules = new Dictionary<string, LinearSpec>(StringComparer.Ordinal);
-        foreach (var site in SiteSelection.All(model.Spec))
-        {
-            var scheme = stages?.SchemeOf(site.Shape.Name);
-            if (scheme is null && stages?.IsEncoded(site.Shape.Name) == true)
-                throw new ExportException(target, $"{site.Shape.Name}: compressed-tensors stores integers in groups only.", "Use format: compress or hf.");
-            if (scheme is not null) RequireExpressible(target, site, scheme);
-            if (site.Shape.Role == SiteRole.Embedding) continue;
-            if (model.Spec.Head.Tied && site.Shape.Role == SiteRole.Head) continue;
-            schemes[site.Shape.Name] = scheme;
-            if (scheme is not null) modules.Add(site.Spec.Weight.Tensor, site.Spec);
-        }
-        if (modules.Count == 0) throw new ExportException(target, "no weight of the result is quantized.", "Use format: hf.");
+        var modules = Modules(format, target);
+        var packed = SiteSelection.All(model.Spec).Join(modules.Where(m => m.Scheme is not null), s => s.Shape.Name, m => m.Name, (s, m) => (s.Spec.Weight.Tensor, Module: m))
+            .ToDictionary(p => p.Tensor, p => p.Module, StringComparer.Ordinal);
+        if (packed.Count == 0) throw new ExportException(target, "no weight of the result is quantized.", "Use format: hf.");
+        if (format.Unfit(modules) is { } problem) throw new ExportException(target, problem, "Use another format or scheme.");
         var dense = Exported(checkpoint).ToList();
-        var tensors = dense.SelectMany(t => modules.TryGetValue(t.Name, out var spec)
-            ? CompressedTensors.Describe(spec.Name, spec.OutFeatures, spec.InFeatures, schemes[spec.Name]!)
+        var tensors = dense.SelectMany(t => packed.TryGetValue(t.Name, out var module)
+            ? format.Describe(module.Name, module.Rows, module.Columns, module.Scheme!)
             : [t]).ToList();
-        using var writer = Begin(target, tensors, CompressedTensorsConfig.For(schemes).ToJson());
+        using var writer = Begin(target, tensors, format.Config(modules));
         foreach (var (i, tensor) in dense.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            if (modules.TryGetValue(tensor.Name, out var spec))
+            if (packed.TryGetValue(tensor.Name, out var module))
             {
-                foreach (var part in CompressedTensors.Pack(spec.Name, (GroupQuantizedWeight)stages!.ReadEncoded(spec.Name)!)) writer.Write(part.Info.Name, part.Bytes);
+                foreach (var part in Pack(format, module.Name, target)) writer.Write(part.Info.Name, part.Bytes);
             }
             else
             {
@@ -104,6 +100,33 @@ internal sealed class CheckpointExporter(
             progress.Report(new PhaseAdvanced(i + 1));
         }
         writer.Complete();
+    }
+
+    /// <summary>Every linear module, with its scheme where it is quantized.</summary>
+    private List<PackedModule> Modules(PackedFormat format, string target)
+    {
+        var modules = new List<PackedModule>();
+        foreach (var site in SiteSelection.All(model.Spec))
+        {
+            var scheme = stages?.SchemeOf(site.Shape.Name);
+            if (scheme is null && stages?.IsEncoded(site.Shape.Name) == true)
+                throw new ExportException(target, $"{site.Shape.Name}: {format.Name} stores integers in groups only.", "Use format: compress or hf.");
+            if (scheme is not null && (site.Spec.Weight is not { Transposed: false, Rows: null } || site.Shape.Role == SiteRole.Embedding))
+            {
+                throw new ExportException(target,
+                    $"{site.Shape.Name}: {format.Name} packs whole linear modules; this weight is stored transposed, fused with others, or a table.",
+                    "Use format: hf.");
+            }
+            if (site.Shape.Role == SiteRole.Embedding || (model.Spec.Head.Tied && site.Shape.Role == SiteRole.Head)) continue;
+            modules.Add(new PackedModule(site.Spec.Name, site.Spec.OutFeatures, site.Spec.InFeatures, scheme));
+        }
+        return modules;
+    }
+
+    private IReadOnlyList<PackedTensor> Pack(PackedFormat format, string site, string target)
+    {
+        try { return format.Pack(site, (GroupQuantizedWeight)stages!.ReadEncoded(site)!); }
+        catch (ArgumentException e) { throw new ExportException(target, $"{site}: {e.Message}.", "Use another format."); }
     }
 
     /// <summary>Encodes every tensor twice, to declare its parts and to write them: what is held at once is one weight.</summary>
@@ -142,14 +165,6 @@ internal sealed class CheckpointExporter(
             progress.Report(new PhaseAdvanced(i + 1));
         }
         writer.Complete();
-    }
-
-    private static void RequireExpressible(string target, SelectableSite site, QuantizationScheme scheme)
-    {
-        var problem = site.Spec.Weight is { Transposed: false, Rows: null } && site.Shape.Role != SiteRole.Embedding
-            ? CompressedTensors.Unfit(site.Shape.InFeatures, scheme)
-            : "compressed-tensors packs whole linear modules; this weight is stored transposed, fused with others, or a table.";
-        if (problem is not null) throw new ExportException(target, $"{site.Shape.Name}: {problem}", "Use format: hf.");
     }
 
     private HuggingFaceFolderWriter Begin(string target, IReadOnlyList<TensorInfo> tensors, JsonObject? quantization)

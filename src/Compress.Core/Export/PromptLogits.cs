@@ -36,11 +36,17 @@ internal static class PromptLogits
         return MemoryMarshal.AsBytes(head.Forward(hidden).contiguous().data<float>().ToArray().AsSpan()).ToArray();
     }
 
-    private static Tensor Embed(ITensorSource source, ModelSpec model)
+    /// <summary>The prompt.</summary>
+    /// <param name="model">The model.</param>
+    public static int[] Tokens(ModelSpec model)
     {
         var random = new Pcg32(seed: 0);
-        var length = Math.Min(PromptLength, model.MaxPositions);
-        var ids = Enumerable.Range(0, length).Select(_ => (long)random.Next(model.VocabularySize)).ToArray();
+        return [.. Enumerable.Range(0, Math.Min(PromptLength, model.MaxPositions)).Select(_ => random.Next(model.VocabularySize))];
+    }
+
+    private static Tensor Embed(ITensorSource source, ModelSpec model)
+    {
+        var ids = Array.ConvertAll(Tokens(model), t => (long)t);
         var type = TensorBridge.ScalarTypeOf(source.Tensors[model.Embedding.Tokens].Type);
         using var embedding = Load(source, s => Embedding.Load(s, model, type, CPU));
         return embedding.Forward(tensor(ids).unsqueeze(0)).to(ScalarType.Float32);

@@ -25,16 +25,15 @@ public sealed record StorageFigures(long Bytes, double BitsPerWeight, double Mod
         if (sites.Count == 0) sites = [.. SiteSelection.All(model).Where(s => s.Block is not null)];
         var weights = sites.Select(s => s.Spec.Weight.Tensor).Distinct().ToList();
         var elements = weights.Sum(name => dense.Tensors[name].ElementCount);
-        var bits = 8.0 * weights.Sum(name => StoredBytes(name, stored));
+        var bits = 8.0 * weights.Sum(name => StoredBytes(name, stored, dense));
         var zeros = weights.Sum(name => CountZeros(name, dense));
         var all = dense.Tensors.Values.Sum(t => t.ElementCount);
         return new StorageFigures(bytes, bits / elements, 8.0 * stored.Values.Sum(t => t.ByteCount) / all, (double)zeros / elements);
     }
 
-    /// <summary>Bytes of a weight: the tensor itself, or <c>weight_packed</c>, <c>weight.codes</c> and whatever else stands for it.</summary>
-    private static long StoredBytes(string name, IReadOnlyDictionary<string, TensorInfo> stored) => stored.TryGetValue(name, out var whole)
-        ? whole.ByteCount
-        : stored.Values.Where(t => t.Name.StartsWith(name, StringComparison.Ordinal) && t.Name[name.Length] is '_' or '.').Sum(t => t.ByteCount);
+    /// <summary>Bytes of a weight: the tensor itself, or all that stands for it.</summary>
+    private static long StoredBytes(string name, IReadOnlyDictionary<string, TensorInfo> stored, ITensorSource dense) =>
+        dense is DecodingTensorSource decoding ? decoding.StoredBytes(name) : stored[name].ByteCount;
 
     private static long CountZeros(string name, ITensorSource source)
     {

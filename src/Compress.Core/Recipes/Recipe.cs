@@ -170,16 +170,26 @@ public sealed record ExportRecipe
     /// <summary>Name of Compress's own format.</summary>
     internal const string OwnFormat = EncodedConfig.Method;
 
+    /// <summary>Name of llama.cpp's format.</summary>
+    internal const string GgufFormat = "gguf";
+
     /// <summary>
-    /// Format of the checkpoint: <c>hf</c> (dense), <c>compressed-tensors</c> (integers in groups, read by vLLM and transformers), or
-    /// <c>compress</c>, in which every weight has the smallest encoding that holds it, sparse ones included.
+    /// Format of the checkpoint: <c>hf</c> (dense), <c>compressed-tensors</c> (integers in groups, read by vLLM and transformers),
+    /// <c>gptq</c> and <c>awq</c> (the same, for their loaders), <c>gguf</c> (a file for llama.cpp), or <c>compress</c>, in which every
+    /// weight has the smallest encoding that holds it, sparse ones included.
     /// </summary>
-    [AllowedValues("hf", "compressed-tensors", OwnFormat)]
+    [AllowedValues("hf", "compressed-tensors", "gptq", "awq", GgufFormat, OwnFormat)]
     public required string Format { get; init; }
+
+    /// <summary>
+    /// Layout within the format: <c>gptq</c> (default) or <c>gptq_v2</c> for gptq; for gguf <c>f16</c>, <c>q8_0</c>, <c>q4_k_m</c>
+    /// (default) or another of llama.cpp's types. Others have one layout.
+    /// </summary>
+    public string? Type { get; init; }
 
     /// <summary>How zeros are stored in the format <c>compress</c>; default: <c>auto</c>.</summary>
     public SparseStorage? Sparse { get; init; }
 
-    /// <summary>Folder to write, relative to the run folder.</summary>
+    /// <summary>Folder to write, relative to the run folder; for gguf a file whose name ends in <c>.gguf</c>.</summary>
     public required string To { get; init; }
 }

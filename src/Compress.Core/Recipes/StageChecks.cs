@@ -5,6 +5,8 @@ using Compress.Core.Pipeline;
 using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Encodings;
+using Compress.Formats.Encodings.Packed;
+using Compress.Formats.Gguf;
 
 namespace Compress.Core.Recipes;
 
@@ -141,17 +143,41 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
             Report(string.Create(CultureInfo.InvariantCulture, $"export.{i}.sparse"),
                 $"says how zeros are stored, which only the format {ExportRecipe.OwnFormat} can choose.", "Leave it out.");
         }
-        foreach (var (i, export) in recipe.Value.Export.Index().Where(e => e.Item.Format == "compressed-tensors"))
+        foreach (var (i, export) in recipe.Value.Export.Index())
         {
-            var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}.format");
-            if (tables.Count > 0)
-                Report(path, $"{Names(tables)}: compressed-tensors stores integers in groups, and a stage makes tables.", $"Use {ExportRecipe.OwnFormat}.");
-            else if (encodings.Count == 0) Report(path, "compressed-tensors packs quantized weights, and no stage quantizes.", "Use hf.");
-            foreach (var group in encodings.Select(e => (e.Site.Name, Problem: CompressedTensors.Unfit(e.Site.InFeatures, e.Scheme)))
-                .Where(e => e.Problem is not null).GroupBy(e => e.Problem!))
-            {
-                Report(path, $"{Names([.. group.Select(e => e.Name)])}: {group.Key}", "Choose another group_size or format.");
-            }
+            var path = string.Create(CultureInfo.InvariantCulture, $"export.{i}");
+            if (export.Format == ExportRecipe.GgufFormat) CheckGguf(export, path);
+            else if (PackedFormat.All.Any(f => f.Name == export.Format)) CheckPacked(export, path, encodings, tables);
+            else if (export.Type is not null) Report(path + ".type", $"{export.Format} has one layout.", "Leave it out.");
+        }
+    }
+
+    private void CheckGguf(ExportRecipe export, string path)
+    {
+        if (GgufMixture.Find(export.Type ?? GgufMixture.Usual) is null)
+            Report(path + ".type", $"'{Suggestion.Shorten(export.Type!)}' is not a valid value. Valid values: {string.Join(", ", GgufMixture.Names)}.");
+        if (!export.To.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+            Report(path + ".to", "is written as a file, whose name has to end in .gguf.", $"Use {export.To}.gguf.");
+    }
+
+    private void CheckPacked(ExportRecipe export, string path, List<(SiteShape Site, QuantizationScheme Scheme)> encodings, List<string> tables)
+    {
+        if (PackedFormat.Find(export.Format, export.Type) is not { } format)
+        {
+            var types = PackedFormat.All.Where(f => f.Name == export.Format).Select(f => f.Type);
+            Report(path + ".type", $"'{Suggestion.Shorten(export.Type!)}' is not a valid value. Valid values: {string.Join(", ", types)}.");
+        }
+        else if (tables.Count > 0)
+        {
+            Report(path + ".format", $"{Names(tables)}: {format.Name} stores integers in groups, and a stage makes tables.", $"Use {ExportRecipe.OwnFormat}.");
+        }
+        else if (encodings.Count == 0)
+        {
+            Report(path + ".format", $"{format.Name} packs quantized weights, and no stage quantizes.", "Use hf.");
+        }
+        else if (format.Unfit([.. encodings.Select(e => new PackedModule(e.Site.Name, e.Site.OutFeatures, e.Site.InFeatures, e.Scheme))]) is { } problem)
+        {
+            Report(path + ".format", problem, "Choose other options for the stage, or another format.");
         }
     }
 

@@ -19,7 +19,7 @@ public static class SmallerConfig
     internal const string EmbeddingScaleKey = "compress_embedding_scale";
 
     /// <summary>True where attention and MLP outputs have biases that the family's own keys cannot name.</summary>
-    internal const string OutputBiasKey = "compress_output_bias";
+    public const string OutputBiasKey = "compress_output_bias";
 
     private const string LayerTypes = "layer_types";
 

@@ -56,18 +56,45 @@ public static class AwqFormat
         };
     }
 
+    /// <summary>Says why a weight of this shape and scheme cannot be stored; null where it can.</summary>
+    /// <param name="rows">Output features.</param>
+    /// <param name="columns">Input features.</param>
+    /// <param name="scheme">The scheme.</param>
+    public static string? Unfit(int rows, int columns, QuantizationScheme scheme) =>
+        scheme.Bits != Bits ? $"AWQ stores {Bits} bits, not {scheme.Bits}."
+        : rows % PerWord != 0 ? $"AWQ needs rows in multiples of {PerWord}, not {rows}."
+        : scheme.ActivationOrder ? "AWQ has no activation order."
+        : scheme.GroupSize is { } size && columns % size != 0 ? $"AWQ needs groups that divide the {columns} columns; {size} does not."
+        : null;
+
+    /// <summary>The tensors of a weight, to be declared before their values are known.</summary>
+    /// <param name="module">Name without <c>.weight</c>.</param>
+    /// <param name="rows">Output features.</param>
+    /// <param name="columns">Input features.</param>
+    /// <param name="scheme">The scheme.</param>
+    public static IReadOnlyList<TensorInfo> Describe(string module, int rows, int columns, QuantizationScheme scheme)
+    {
+        var (groups, words) = (scheme.Groups(columns), rows / PerWord);
+        return
+        [
+            TensorInfo.Of($"{module}.{PackedPart}", ElementType.I32, columns, words),
+            TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, words),
+            TensorInfo.Of($"{module}.{ScalePart}", scheme.ScaleType, groups, rows),
+        ];
+    }
+
     /// <summary>Packs a weight.</summary>
     /// <param name="module">Name without <c>.weight</c>.</param>
-    /// <param name="weight">The weight: 4 bits, rows in multiples of 8, no activation order, whole zero points below 16.</param>
-    /// <exception cref="ArgumentException">The weight cannot be stored.</exception>
+    /// <param name="weight">The weight; whole zero points below 16.</param>
+    /// <returns>The tensors that <see cref="Describe"/> announces, in its order.</returns>
+    /// <exception cref="ArgumentException">The weight cannot be stored, see <see cref="Unfit"/>.</exception>
     public static IReadOnlyList<PackedTensor> Pack(string module, GroupQuantizedWeight weight)
     {
-        if (weight.Bits != Bits || weight.Rows % PerWord != 0 || weight.GroupIndex is not null || weight.ZeroFraction > 0
-            || weight.Zeros.Any(z => z is < 0 or > 15))
-        {
-            throw new ArgumentException(
-                "AWQ stores 4 bits, rows in multiples of 8, no activation order and whole zero points below 16", nameof(weight));
-        }
+        var scheme = QuantizationScheme.Of(weight);
+        if (Unfit(weight.Rows, weight.Columns, scheme) is { } reason) throw new ArgumentException(reason, nameof(weight));
+        if (weight.ZeroFraction > 0) throw new ArgumentException("AWQ has whole zero points", nameof(weight));
+        if (Array.FindIndex(weight.Zeros, z => z is < 0 or > 15) is >= 0 and var at)
+            throw new ArgumentException($"AWQ has no zero point {weight.Zeros[at]}", nameof(weight));
         var (rows, groups) = (weight.Rows, weight.Groups);
         var scales = new float[weight.Scales.Length];
         for (var row = 0; row < rows; row++)
@@ -77,13 +104,8 @@ public static class AwqFormat
         var scaleBytes = new byte[scales.Length * weight.ScaleType.Bits() / 8];
         ElementConversion.FromSingle(weight.ScaleType, scales, scaleBytes);
         byte[] zeros = [.. weight.Zeros.Select(z => (byte)z)];
-        var words = rows / PerWord;
-        return
-        [
-            new(TensorInfo.Of($"{module}.{PackedPart}", ElementType.I32, weight.Columns, words), Pack(weight.Codes, weight.Columns, rows)),
-            new(TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, words), Pack(zeros, groups, rows)),
-            new(TensorInfo.Of($"{module}.{ScalePart}", weight.ScaleType, groups, rows), scaleBytes),
-        ];
+        byte[][] parts = [Pack(weight.Codes, weight.Columns, rows), Pack(zeros, groups, rows), scaleBytes];
+        return [.. Describe(module, rows, weight.Columns, scheme).Zip(parts, (info, bytes) => new PackedTensor(info, bytes))];
     }
 
     /// <summary>Output and input features.</summary>

@@ -11,6 +11,9 @@ namespace Compress.Formats.Encodings;
 /// </summary>
 public sealed class CompressedTensorsConfig
 {
+    /// <summary>The format that packs codes of 2 to 8 bits.</summary>
+    internal const string PackQuantized = "pack-quantized";
+
     const string PatternMark = "re:";
 
     readonly List<(IReadOnlyList<string> Targets, QuantizationScheme Scheme)> groups = [];
@@ -46,7 +49,7 @@ public sealed class CompressedTensorsConfig
     {
         var reader = new QuantizationConfigReader(config, file);
         reader.Expect("quant_method", "compressed-tensors");
-        reader.Expect("format", "pack-quantized");
+        reader.Expect("format", PackQuantized);
         var result = new CompressedTensorsConfig();
         result.ignored.AddRange(reader.Strings("ignore"));
         RequirePatterns(reader, "ignore", result.ignored);
@@ -88,7 +91,7 @@ public sealed class CompressedTensorsConfig
         var json = new JsonObject
         {
             ["quant_method"] = "compressed-tensors",
-            ["format"] = "pack-quantized",
+            ["format"] = PackQuantized,
             ["quantization_status"] = "compressed",
             ["global_compression_ratio"] = null,
             ["kv_cache_scheme"] = null,

@@ -30,10 +30,28 @@ public static class GptqFormat
         : rows % 32 != 0 || columns % 32 != 0 ? $"GPTQ checkpoints need rows and columns in multiples of 32, not {rows} and {columns}."
         : null;
 
+    /// <summary>The tensors of a weight, to be declared before their values are known.</summary>
+    /// <param name="module">Name without <c>.weight</c>.</param>
+    /// <param name="rows">Output features.</param>
+    /// <param name="columns">Input features.</param>
+    /// <param name="scheme">The scheme.</param>
+    public static IReadOnlyList<TensorInfo> Describe(string module, int rows, int columns, QuantizationScheme scheme)
+    {
+        var groups = scheme.Groups(columns);
+        return
+        [
+            TensorInfo.Of($"{module}.{PackedPart}", ElementType.I32, BitPacking.Words(columns, scheme.Bits), rows),
+            TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, BitPacking.Words(rows, scheme.Bits)),
+            TensorInfo.Of($"{module}.{ScalePart}", scheme.ScaleType, groups, rows),
+            TensorInfo.Of($"{module}.{IndexPart}", ElementType.I32, columns),
+        ];
+    }
+
     /// <summary>Packs a weight.</summary>
     /// <param name="module">Name without <c>.weight</c>.</param>
     /// <param name="weight">The weight; whole zero points below 2^bits.</param>
     /// <param name="version">1 or 2.</param>
+    /// <returns>The tensors that <see cref="Describe"/> announces, in its order.</returns>
     /// <exception cref="ArgumentException">The weight cannot be stored, see <see cref="Unfit"/>.</exception>
     public static IReadOnlyList<PackedTensor> Pack(string module, GroupQuantizedWeight weight, int version)
     {
@@ -63,14 +81,14 @@ public static class GptqFormat
         var scaleBytes = new byte[scales.Length * weight.ScaleType.Bits() / 8];
         ElementConversion.FromSingle(weight.ScaleType, scales, scaleBytes);
         var index = weight.GroupIndex ?? [.. Enumerable.Range(0, columns).Select(c => c / weight.GroupSize)];
-        return
+        byte[][] parts =
         [
-            new(TensorInfo.Of($"{module}.{PackedPart}", ElementType.I32, words, rows), MemoryMarshal.AsBytes<uint>(packed).ToArray()),
-            new(TensorInfo.Of($"{module}.{ZeroPart}", ElementType.I32, groups, zeroWords),
-                MemoryMarshal.AsBytes<uint>(packedZeros).ToArray()),
-            new(TensorInfo.Of($"{module}.{ScalePart}", weight.ScaleType, groups, rows), scaleBytes),
-            new(TensorInfo.Of($"{module}.{IndexPart}", ElementType.I32, columns), MemoryMarshal.AsBytes<int>(index).ToArray()),
+            MemoryMarshal.AsBytes<uint>(packed).ToArray(),
+            MemoryMarshal.AsBytes<uint>(packedZeros).ToArray(),
+            scaleBytes,
+            MemoryMarshal.AsBytes<int>(index).ToArray(),
         ];
+        return [.. Describe(module, rows, columns, QuantizationScheme.Of(weight)).Zip(parts, (info, bytes) => new PackedTensor(info, bytes))];
     }
 
     /// <summary>Reads a weight back.</summary>

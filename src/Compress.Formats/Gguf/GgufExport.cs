@@ -4,16 +4,22 @@ using Compress.Formats.Checkpoints;
 namespace Compress.Formats.Gguf;
 
 /// <summary>Writes a model as GGUF for llama.cpp and this engine: Llama, Mistral, Qwen2 and Qwen3, with shapes that differ from block to block.</summary>
+/// <remarks>
+/// llama.cpp reads shapes of single blocks, blocks without attention and biases on every projection only for its architecture
+/// <c>deci</c> (NVIDIA's pruned Llamas), which otherwise computes what <c>llama</c> does; models that need any of this are written as that.
+/// </remarks>
 public static class GgufExport
 {
     private const int RowsAtOnce = 256;
 
+    private const string Llama = "llama", Qwen2 = "qwen2", Qwen3 = "qwen3", Uneven = "deci";
+
     private static readonly Dictionary<string, string> Architectures = new(StringComparer.Ordinal)
     {
-        ["llama"] = "llama",
-        ["mistral"] = "llama",
-        ["qwen2"] = "qwen2",
-        ["qwen3"] = "qwen3",
+        ["llama"] = Llama,
+        ["mistral"] = Llama,
+        ["qwen2"] = Qwen2,
+        ["qwen3"] = Qwen3,
     };
 
     /// <summary>Writes a model.</summary>
@@ -22,22 +28,65 @@ public static class GgufExport
     /// <param name="mixture">What its tensors are stored as.</param>
     /// <param name="written">Told each matrix when it is written, with the type it got.</param>
     /// <exception cref="ModelFileException">GGUF cannot express the model or its tokenizer, or the file cannot be written.</exception>
-    public static void Write(ModelFolder model, string path, GgufMixture mixture, Action<string, GgmlType>? written = null)
+    public static void Write(ModelFolder model, string path, GgufMixture mixture, Action<string, GgmlType>? written = null) =>
+        Write(model, model.Spec, model.Tensors, path, mixture, written);
+
+    /// <summary>Writes what was made of a model.</summary>
+    /// <param name="original">The model; gives name and tokenizer.</param>
+    /// <param name="spec">What was made of it.</param>
+    /// <param name="tensors">Its tensors.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="mixture">What its tensors are stored as.</param>
+    /// <param name="written">Told each matrix when it is written, with the type it got.</param>
+    /// <exception cref="ModelFileException">GGUF cannot express the model or its tokenizer, or the file cannot be written.</exception>
+    public static void Write(
+        ModelFolder original, ModelSpec spec, ITensorSource tensors, string path, GgufMixture mixture, Action<string, GgmlType>? written = null)
     {
-        var spec = model.Spec;
-        if (!Architectures.TryGetValue(spec.Family, out var architecture))
-            throw new ModelFileException(model.Path, $"models of type {spec.Family} are not written as GGUF.", $"Written are {string.Join(", ", Architectures.Keys)}.");
-        if (spec.Blocks.Any(b => b.Attention is null || b.Mlp is null))
-            throw new ModelFileException(model.Path, "a block without attention or MLP cannot be written as GGUF.", "Use the Hugging Face format.");
-        var metadata = Metadata(spec, architecture, model.Path, mixture);
-        metadata.AddRange(GgufTokenizerKeys.Of(model));
-        GgufWriter.Write(path, metadata, [.. Tensors(model, architecture, mixture, written)]);
+        if (Unfit(spec) is { } problem) throw new ModelFileException(original.Path, problem, "Use the Hugging Face format.");
+        var architecture = Architecture(spec);
+        var metadata = Metadata(spec, architecture, original.Path, mixture);
+        metadata.AddRange(GgufTokenizerKeys.Of(original));
+        GgufWriter.Write(path, metadata, [.. Tensors(spec, tensors, architecture, mixture, written)]);
     }
+
+    /// <summary>Says why a model cannot be written; null where it can.</summary>
+    /// <param name="spec">The model.</param>
+    public static string? Unfit(ModelSpec spec)
+    {
+        if (!Architectures.ContainsKey(spec.Family))
+            return $"models of type {spec.Family} are not written as GGUF, only {string.Join(", ", Architectures.Keys)}.";
+        if (spec.Blocks.FirstOrDefault(b => b.Mlp is null) is { } bare) return $"{bare.Prefix} has no MLP, which GGUF cannot express.";
+        if (spec.Blocks[0].Attention is not { } first) return $"{spec.Blocks[0].Prefix}, the first block, has no attention, which GGUF cannot express.";
+        if (first.Rotary is null) return "it has no rotary embedding.";
+        return Architecture(spec) == Uneven && spec.Blocks.Any(b => b.Attention?.QueryNorm is not null)
+            ? $"{spec.Family} blocks that differ in shape, or with biases, have no place in GGUF: its architecture for such has no norms of queries and keys."
+            : null;
+    }
+
+    /// <summary>The architecture that has all that a model has.</summary>
+    private static string Architecture(ModelSpec spec)
+    {
+        var usual = Architectures[spec.Family];
+        var attention = spec.Blocks[0].Attention!;
+        var alike = spec.Blocks.All(b => b.Attention is { } a && (a.Heads, a.KeyValueHeads) == (attention.Heads, attention.KeyValueHeads))
+            && spec.Blocks.All(b => b.Mlp!.Up.OutFeatures == spec.Blocks[0].Mlp!.Up.OutFeatures);
+        var more = usual switch
+        {
+            // Its loader takes every bias, and heads of any number and size.
+            Llama => false,
+            // Queries have the hidden size there, and only q, k and v biases.
+            Qwen2 => attention.Heads * attention.HeadSize != spec.HiddenSize || spec.Blocks.Any(b => b.Attention?.Output.Bias is not null || HasBias(b.Mlp!)),
+            _ => spec.Blocks.Any(b => b.Attention?.Output.Bias is not null || b.Attention?.Query.Bias is not null || HasBias(b.Mlp!)),
+        };
+        return alike && !more ? usual : Uneven;
+    }
+
+    private static bool HasBias(MlpSpec mlp) => mlp.Up.Bias is not null || mlp.Down.Bias is not null || mlp.Gate?.Bias is not null;
 
     private static List<KeyValuePair<string, object>> Metadata(ModelSpec spec, string architecture, string path, GgufMixture mixture)
     {
         var (first, keys) = (spec.Blocks[0].Attention!, new List<KeyValuePair<string, object>>());
-        var rotary = first.Rotary ?? throw new ModelFileException(path, "it has no rotary embedding.");
+        var rotary = first.Rotary!;
         Add("general.architecture", architecture);
         Add("general.name", Path.GetFileName(Path.TrimEndingDirectorySeparator(path)));
         Add("general.file_type", (uint)mixture.FileType);
@@ -47,8 +96,8 @@ public static class GgufExport
         Add($"{architecture}.embedding_length", (uint)spec.HiddenSize);
         Add($"{architecture}.vocab_size", (uint)spec.VocabularySize);
         Add($"{architecture}.feed_forward_length", OneOrAll(spec, b => b.Mlp!.Up.OutFeatures));
-        Add($"{architecture}.attention.head_count", OneOrAll(spec, b => b.Attention!.Heads));
-        Add($"{architecture}.attention.head_count_kv", OneOrAll(spec, b => b.Attention!.KeyValueHeads));
+        Add($"{architecture}.attention.head_count", OneOrAll(spec, b => b.Attention?.Heads ?? 0));
+        Add($"{architecture}.attention.head_count_kv", OneOrAll(spec, b => b.Attention?.KeyValueHeads ?? 0));
         Add($"{architecture}.attention.key_length", (uint)first.HeadSize);
         Add($"{architecture}.attention.value_length", (uint)first.HeadSize);
         Add($"{architecture}.attention.layer_norm_rms_epsilon", (float)spec.FinalNorm!.Epsilon);
@@ -77,9 +126,9 @@ public static class GgufExport
         return factors.All(f => Math.Abs(f - 1) < 1e-4) ? null : factors;
     }
 
-    private static IEnumerable<GgufTensorSource> Tensors(ModelFolder model, string architecture, GgufMixture mixture, Action<string, GgmlType>? written)
+    private static IEnumerable<GgufTensorSource> Tensors(
+        ModelSpec spec, ITensorSource source, string architecture, GgufMixture mixture, Action<string, GgmlType>? written)
     {
-        var spec = model.Spec;
         yield return Matrix(spec.Embedding.Tokens, spec.VocabularySize, spec.HiddenSize, -1, spec.Head.Tied);
         yield return Vector(spec.FinalNorm!.Weight!);
         if (!spec.Head.Tied) yield return Matrix(spec.Head.Linear.Weight.Tensor, spec.VocabularySize, spec.HiddenSize, -1, isHead: true);
@@ -87,21 +136,21 @@ public static class GgufExport
             yield return new GgufTensorSource("rope_freqs.weight", GgmlType.F32, [factors.Length], s => s.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(factors)));
         for (var i = 0; i < spec.Blocks.Length; i++)
         {
-            var (block, attention) = (spec.Blocks[i], spec.Blocks[i].Attention!);
-            foreach (var norm in new[] { block.AttentionNorm, block.MlpNorm, attention.QueryNorm, attention.KeyNorm })
+            var (block, attention) = (spec.Blocks[i], spec.Blocks[i].Attention);
+            foreach (var norm in new[] { block.AttentionNorm, block.MlpNorm, attention?.QueryNorm, attention?.KeyNorm })
             {
                 if (norm is not null) yield return Vector(norm.Weight!);
             }
-            var interleaved = architecture == "llama";
-            foreach (var (linear, heads) in new[] { (attention.Query, attention.Heads), (attention.Key, attention.KeyValueHeads) })
+            var interleaved = architecture is Llama or Uneven;
+            (LinearSpec, int)[] linears = attention is null ? [] :
+            [
+                (attention.Query, interleaved ? attention.Heads : 0), (attention.Key, interleaved ? attention.KeyValueHeads : 0),
+                (attention.Value, 0), (attention.Output, 0),
+            ];
+            foreach (var (linear, heads) in linears.Concat([(block.Mlp!.Gate!, 0), (block.Mlp.Up, 0), (block.Mlp.Down, 0)]))
             {
-                yield return Matrix(linear.Weight.Tensor, linear.OutFeatures, linear.InFeatures, i, heads: interleaved ? heads : 0);
-                if (linear.Bias is { } bias) yield return Vector(bias.Tensor, interleaved ? heads : 0);
-            }
-            foreach (var linear in new[] { attention.Value, attention.Output, block.Mlp!.Gate!, block.Mlp.Up, block.Mlp.Down })
-            {
-                yield return Matrix(linear.Weight.Tensor, linear.OutFeatures, linear.InFeatures, i);
-                if (linear.Bias is { } bias) yield return Vector(bias.Tensor);
+                yield return Matrix(linear.Weight.Tensor, linear.OutFeatures, linear.InFeatures, i, heads: heads);
+                if (linear.Bias is { } bias) yield return Vector(bias.Tensor, heads);
             }
         }
 
@@ -111,16 +160,16 @@ public static class GgufExport
             var type = mixture.TypeOf(name, layer, spec.Blocks.Length, columns, isHead);
             return new GgufTensorSource(name, type, [rows, columns], stream =>
             {
-                Encode(model.Tensors, tensor, type, rows, columns, heads, stream);
+                Encode(source, tensor, type, rows, columns, heads, stream);
                 written?.Invoke(name, type);
             });
         }
 
         GgufTensorSource Vector(string tensor, int heads = 0)
         {
-            var length = (int)model.Tensors.Tensors[tensor].ElementCount;
+            var length = (int)source.Tensors[tensor].ElementCount;
             return new GgufTensorSource(GgufNames.Of(tensor), GgmlType.F32, [length], stream =>
-                Encode(model.Tensors, tensor, GgmlType.F32, length, 1, heads, stream));
+                Encode(source, tensor, GgmlType.F32, length, 1, heads, stream));
         }
     }
 

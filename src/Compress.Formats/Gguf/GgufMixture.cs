@@ -15,8 +15,14 @@ public sealed record GgufMixture(string Name, int FileType, GgmlType Main)
         new("q4_k_m", 15, GgmlType.Q4_K), new("q5_k_m", 17, GgmlType.Q5_K), new("q6_k", 18, GgmlType.Q6_K),
     }.ToFrozenDictionary(m => m.Name, StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>The mixture that is written where none is named.</summary>
+    public const string Usual = "q4_k_m";
+
     /// <summary>Names of all mixtures.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. All.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>True where matrices are stored as floats.</summary>
+    public bool IsFloat => Main is GgmlType.F32 or GgmlType.F16 or GgmlType.BF16;
 
     private bool Mixed => Name.EndsWith("_m", StringComparison.OrdinalIgnoreCase) || Main == GgmlType.Q2_K;
 

@@ -69,7 +69,7 @@ public static class GgufWriter
             Plain(writer, value);
             return;
         }
-        writer.Write(array.Length == 0 ? Kind(Activator.CreateInstance(array.GetType().GetElementType()!) ?? "") : Kind(array.GetValue(0)!));
+        writer.Write(Kind(array is string[]? "" : Activator.CreateInstance(array.GetType().GetElementType()!)!));
         writer.Write((ulong)array.Length);
         foreach (var item in array) Plain(writer, item);
     }

@@ -10,7 +10,10 @@ namespace Compress.Runtime.Model;
 /// <summary>A GGUF file of a Llama-like architecture: its metadata as a configuration, its tensors under Hugging Face names.</summary>
 internal sealed class GgufWeights : IWeights
 {
-    private static readonly string[] Architectures = ["llama", "qwen2", "qwen3"];
+    /// <summary>llama.cpp's name for a Llama whose blocks differ, some without attention.</summary>
+    private const string Uneven = "deci";
+
+    private static readonly string[] Architectures = ["llama", Uneven, "qwen2", "qwen3"];
 
     private readonly GgufFile file;
     private readonly string path;
@@ -27,11 +30,12 @@ internal sealed class GgufWeights : IWeights
                 $"It runs {string.Join(", ", Architectures)}.");
         }
         Spec = Scaled(SyntheticModel.FromConfig(Configuration(), path).Spec);
+        RequireAllBiases();
     }
 
     public ModelSpec Spec { get; }
 
-    public bool InterleavedRotary => architecture == "llama";
+    public bool InterleavedRotary => architecture is "llama" or Uneven;
 
     /// <summary>Opens a file.</summary>
     /// <exception cref="ModelFileException">The file is malformed, or of an architecture that is not run.</exception>
@@ -79,7 +83,7 @@ internal sealed class GgufWeights : IWeights
             throw new ModelFileException(path, "its rotary embedding is scaled in a way that is not read from GGUF yet.", "Use the Hugging Face checkpoint.");
         var config = new JsonObject
         {
-            ["model_type"] = architecture,
+            ["model_type"] = architecture is Uneven ? "llama" : architecture,
             ["hidden_act"] = "silu",
             ["hidden_size"] = hidden,
             ["intermediate_size"] = channels[0],
@@ -93,13 +97,36 @@ internal sealed class GgufWeights : IWeights
             ["tie_word_embeddings"] = !file.Tensors.ContainsKey("output.weight"),
             ["vocab_size"] = tokens,
         };
+        if (InterleavedRotary) AddBiases(config);
         if (IsUniform(heads) && IsUniform(keyValueHeads) && IsUniform(channels)) return config;
         config[BlockShape.Key] = new JsonArray([.. Enumerable.Range(0, blocks).Select(i => new JsonObject
         {
-            ["attention"] = new JsonObject { ["heads"] = heads[i], ["key_value_heads"] = keyValueHeads[i] },
+            ["attention"] = heads[i] == 0 ? null : new JsonObject { ["heads"] = heads[i], ["key_value_heads"] = keyValueHeads[i] },
             ["mlp"] = new JsonObject { ["intermediate_size"] = channels[i] },
         })]);
         return config;
+    }
+
+    /// <summary>Says in the configuration which projections have biases, which a GGUF file shows by having them.</summary>
+    private void AddBiases(JsonObject config)
+    {
+        bool Has(string part) => file.Tensors.ContainsKey($"blk.0.{part}.bias");
+        var (query, output, gate, down) = (Has("attn_q"), Has("attn_output"), Has("ffn_gate"), Has("ffn_down"));
+        // Llama's keys give biases to all projections of a sublayer, Qwen2 to the inputs of attention; the last key adds both outputs.
+        if (query && !(output && gate == down)) config["model_type"] = "qwen2";
+        else if (query) config["attention_bias"] = true;
+        if (gate) config["mlp_bias"] = true;
+        if ((output && !query) || (down && !gate)) config[SmallerConfig.OutputBiasKey] = true;
+    }
+
+    /// <summary>Refuses biases that the model would be run without.</summary>
+    private void RequireAllBiases()
+    {
+        var known = Spec.Blocks.SelectMany(b => (IEnumerable<LinearSpec?>)
+                [b.Attention?.Query, b.Attention?.Key, b.Attention?.Value, b.Attention?.Output, b.Mlp?.Gate, b.Mlp?.Up, b.Mlp?.Down])
+            .Where(l => l?.Bias is not null).Select(l => GgufNames.Of(l!.Bias!.Tensor)).ToHashSet(StringComparer.Ordinal);
+        if (file.Tensors.Keys.FirstOrDefault(t => t.EndsWith(".bias", StringComparison.Ordinal) && !known.Contains(t)) is { } other)
+            throw new ModelFileException(path, $"tensor {Suggestion.Shorten(other)} is a bias that the engine has no place for.", "Use the Hugging Face checkpoint.");
     }
 
     private static bool IsUniform(int[] values) => !values.AsSpan().ContainsAnyExcept(values[0]);
@@ -112,7 +139,7 @@ internal sealed class GgufWeights : IWeights
         var factors = Vector(new WeightPart("rope_freqs.weight"), rotary.InverseFrequencies.Length);
         if (!Array.TrueForAll(factors, f => float.IsFinite(f) && f > 0)) throw new ModelFileException(path, "tensor rope_freqs.weight holds a factor that is no positive number.");
         var scaled = rotary with { InverseFrequencies = [.. rotary.InverseFrequencies.Zip(factors, (f, by) => f / by)] };
-        return spec with { Blocks = [.. spec.Blocks.Select(b => b with { Attention = b.Attention! with { Rotary = scaled } })] };
+        return spec with { Blocks = [.. spec.Blocks.Select(b => b.Attention is { } a ? b with { Attention = a with { Rotary = scaled } } : b)] };
     }
 
     private object? Find(string key) => file.Metadata.GetValueOrDefault($"{architecture}.{key}");
@@ -127,6 +154,8 @@ internal sealed class GgufWeights : IWeights
     /// <summary>A number for each block, which the file may give as one for all.</summary>
     private int[] Numbers(string key, int blocks, int[]? fallback = null)
     {
+        // The first block of such a model has attention: its heads give their size.
+        var removable = architecture == Uneven && key.StartsWith("attention.", StringComparison.Ordinal);
         long[]? values = Find(key) switch
         {
             null => fallback is null ? null : [.. fallback],
@@ -135,7 +164,7 @@ internal sealed class GgufWeights : IWeights
             int[] all => [.. all],
             _ => null,
         };
-        if (values is null || values.Length != blocks || !Array.TrueForAll(values, v => v is > 0 and <= int.MaxValue))
+        if (values is null || values.Length != blocks || !Array.TrueForAll(values, v => v >= (removable ? 0 : 1) && v <= int.MaxValue) || values[0] == 0)
             throw new ModelFileException(path, $"metadata {architecture}.{key} is not a positive number, or one for each of the {blocks} blocks.");
         return [.. values.Select(v => (int)v)];
     }

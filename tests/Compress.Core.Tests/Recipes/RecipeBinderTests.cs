@@ -86,7 +86,7 @@ public sealed class RecipeBinderTests
             "r.yaml:12:5: stages.6: must be one of the forms 'prune: { … }', not the single value 'prune'. Valid forms: prune, quantize, distill.",
             "r.yaml:14:27: evaluate.0.perplexity.window: 1 is not between 2 and 1048576.",
             "r.yaml:14:36: evaluate.0.perplexity.data: must be a text, not a list.",
-            "r.yaml:16:15: export.0.format: 'gguff' is not a valid value. Valid values: hf, compressed-tensors, compress.",
+            "r.yaml:16:15: export.0.format: 'gguff' is not a valid value. Did you mean 'gguf'? Valid values: hf, compressed-tensors, gptq, awq, gguf, compress.",
             "r.yaml:16:26: export.0.to: has no value; a text was expected.",
         ], problems);
     }

@@ -18,7 +18,7 @@ public sealed class RecipeSchemaTests
         Assert.Equal("""{"type":"integer","minimum":1,"maximum":1000000,"default":128,"description":"Number of windows."}""",
             At("properties/calibration/anyOf/0/properties/samples").ToJsonString());
         Assert.Equal("""{"const":"cpu","description":"The CPU."}""", At("properties/device/anyOf/1").ToJsonString());
-        Assert.Equal("""["hf","compressed-tensors","compress"]""", At("properties/export/items/properties/format/enum").ToJsonString());
+        Assert.Equal("""["hf","compressed-tensors","gptq","awq","gguf","compress"]""", At("properties/export/items/properties/format/enum").ToJsonString());
     }
 
     [Fact]
