@@ -12,6 +12,7 @@ if [ $# -eq 0 ]; then
     set -- "$@" "rtn, $grid" "hqq, $grid" "rtn, $grid, mse: true" "gptq, $grid" "gptq, $grid, mse: true" "gptq, $grid, importance: true"
     set -- "$@" "awq, $grid" "awq, $grid, clip: false" "awq, $grid, grid_points: 1" "squeezellm, bits: $bits"
   done
+  set -- "$@" 'rtn, bits: 8, group_size: -1, symmetric: true, flavour: absmax' smoothquant
 fi
 for stage in "$@"; do
   printf '%s\n' 'model: models/embedded' \

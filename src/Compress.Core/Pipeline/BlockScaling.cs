@@ -51,8 +51,6 @@ internal sealed class BlockScaling(StageJob job, IScalingMethod method, SiteComp
     {
         using var streamed = new StreamedTensors(source);
         using var trial = Block.Load(streamed, spec, job.Forward.Compute, job.Forward.Device, tables);
-        using var inputs = new InputRecorder();
-        activations.Observe(trial, inputs, method.SearchWindows);
         var selected = part.Sites.ToDictionary(s => s.Shape.Name, StringComparer.Ordinal);
         var result = new List<Tensor?>();
         foreach (var joint in joints)
@@ -61,18 +59,22 @@ internal sealed class BlockScaling(StageJob job, IScalingMethod method, SiteComp
             var ignored = joint.Sites.FirstOrDefault(s => !selected.ContainsKey(s.Name));
             var obstacle = joint.Obstacle ?? (ignored is null ? null : $"the stage leaves {ignored.Name} out, which would have to change with it.");
             if (obstacle is not null) Note(notes, joint, $"Not scaled: {obstacle}");
-            result.Add(obstacle is null ? Choose(joint, selected, trial, inputs, notes) : null);
+            result.Add(obstacle is null ? Choose(joint, selected, trial, activations, notes) : null);
         }
         return result;
     }
 
-    private Tensor? Choose(ScaleJoint joint, Dictionary<string, SelectableSite> selected, Block trial, InputRecorder inputs,
+    private Tensor? Choose(ScaleJoint joint, Dictionary<string, SelectableSite> selected, Block trial, Activations activations,
         Dictionary<string, List<string>> notes)
     {
         using var scope = NewDisposeScope();
         List<LinearView> views = [.. joint.Readers.Select(r => compressor.View(selected[r.Name]))];
         List<LinearSite> readers = [.. joint.Readers.Select(r => trial.Sites.First(s => s.Name == r.Name))];
-        using var view = new ScaleView(views, inputs.Of(joint.Readers[0].InputName), joint.Heads, joint.Maker is null, (x, weights) =>
+        // One input at a time: four passes cost less than the memory of four inputs.
+        var inputs = new InputRecorder(joint.Readers[0].InputName);
+        activations.Observe(trial, inputs, method.SearchWindows);
+        using var input = inputs.Take();
+        using var view = new ScaleView(views, input, joint.Heads, joint.Maker is null, (x, weights) =>
         {
             Set(readers, weights);
             return joint.Maker is not null ? readers[0].Forward(x) : readers[0].Role == SiteRole.Query ? trial.Attend(x) : trial.Feed(x);
@@ -98,23 +100,23 @@ internal sealed class BlockScaling(StageJob job, IScalingMethod method, SiteComp
         }
     }
 
-    /// <summary>Keeps the inputs of sites.</summary>
-    private sealed class InputRecorder : IInputObserver, IDisposable
+    /// <summary>Keeps one input of a block.</summary>
+    private sealed class InputRecorder(string name) : IInputObserver
     {
-        private readonly Dictionary<string, List<Tensor>> batches = new(StringComparer.Ordinal);
+        private readonly List<Tensor> batches = [];
 
         public void OnInput(string inputName, Tensor x)
         {
-            if (!batches.TryGetValue(inputName, out var list)) batches.Add(inputName, list = []);
-            list.Add(x.clone().DetachFromDisposeScope());
+            if (inputName == name) batches.Add(x.clone().DetachFromDisposeScope());
         }
 
-        /// <summary>An input on all windows, in the current dispose scope.</summary>
-        public Tensor Of(string inputName) => cat(batches[inputName]);
-
-        public void Dispose()
+        /// <summary>The input on all windows, owned.</summary>
+        public Tensor Take()
         {
-            foreach (var batch in batches.Values.SelectMany(b => b)) batch.Dispose();
+            var whole = batches is [var only] ? only : cat(batches).DetachFromDisposeScope();
+            if (batches.Count > 1) batches.ForEach(b => b.Dispose());
+            batches.Clear();
+            return whole;
         }
     }
 }
