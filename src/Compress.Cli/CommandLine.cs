@@ -50,6 +50,8 @@ internal static class CommandLine
         RunCommand.Create(host),
         PlanCommand.Create(host),
         TrainCommand.Create(host),
+        SensitivityCommand.Create(host),
+        BudgetCommand.Create(host),
         EvaluateCommand.Create(host),
         CheckCommand.Create(host),
         InspectCommand.Create(host),
