@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Compress.Formats;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;
 using Compress.Formats.Gguf;
@@ -38,13 +39,20 @@ public sealed class GgufExportTests : IDisposable
 
     /// <summary>Shapes that differ from block to block become arrays; Qwen's biases, head norms and half-split rotation come through.</summary>
     [Theory]
-    [InlineData("llama")]
-    [InlineData("qwen2")]
-    [InlineData("qwen3")]
-    public void Uneven_blocks_of_each_family_come_through(string family)
+    [InlineData("llama", true)]
+    [InlineData("qwen2", true)]
+    [InlineData("qwen3", false)]
+    public void Blocks_of_each_family_come_through(string family, bool uneven)
     {
-        var path = Random(family);
+        var path = Random(family, uneven);
         RequireSame(Logits(path), Logits(Write(path, "f32")));
+    }
+
+    [Fact]
+    public void Uneven_blocks_with_head_norms_are_refused()
+    {
+        var e = Assert.Throws<ModelFileException>(() => Write(Random("qwen3", uneven: true), "f32"));
+        Assert.Contains("norms of queries and keys", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -88,15 +96,15 @@ public sealed class GgufExportTests : IDisposable
         return file;
     }
 
-    /// <summary>A random model of three uneven blocks, with the embedded model's tokenizer.</summary>
-    private string Random(string family)
+    /// <summary>A random model of three blocks, with the embedded model's tokenizer.</summary>
+    private string Random(string family, bool uneven)
     {
         using var embedded = ModelFolder.Open(Path.Combine(SharedData.Repository, "models", "embedded"));
         var config = SyntheticModel.Llama(64, 96, 3, 4, 2, embedded.Spec.VocabularySize).Config;
         config["model_type"] = family;
         config["head_dim"] = 16;
         config["rope_theta"] = 500000.0;
-        config[BlockShape.Key] = new JsonArray([.. new[] { (4, 2, 96), (2, 1, 64), (4, 2, 32) }.Select(s => new JsonObject
+        if (uneven) config[BlockShape.Key] = new JsonArray([.. new[] { (4, 2, 96), (2, 1, 64), (4, 2, 32) }.Select(s => new JsonObject
         {
             ["attention"] = new JsonObject { ["heads"] = s.Item1, ["key_value_heads"] = s.Item2 },
             ["mlp"] = new JsonObject { ["intermediate_size"] = s.Item3 },
