@@ -39,6 +39,9 @@ internal sealed class CheckpointExporter(
         }
         switch (export.Format)
         {
+            case "compressed-tensors":
+                WriteSparse24(target, progress, cancellation);
+                return Verified(export.Format, target, checkpoint);
             case ExportRecipe.OwnFormat:
                 WriteEncoded(export.Sparse ?? SparseStorage.Auto, target, progress, cancellation);
                 return Verified(export.Format, target, checkpoint);
@@ -129,33 +132,51 @@ internal sealed class CheckpointExporter(
         catch (ArgumentException e) { throw new ExportException(target, $"{site}: {e.Message}.", "Use another format."); }
     }
 
-    /// <summary>Encodes every tensor twice, to declare its parts and to write them: what is held at once is one weight.</summary>
     private void WriteEncoded(SparseStorage sparse, string target, IProgress<RunEvent> progress, CancellationToken cancellation)
     {
         var export = new EncodedExport(checkpoint, stages, model.Spec, sites, sparse, target);
-        var (config, declared) = (new EncodedConfig(), new List<TensorInfo>());
+        var config = new EncodedConfig();
+        WriteTwice(target, Pack, () => config.IsEmpty ? null : config.ToJson(), progress, cancellation);
+
+        IReadOnlyList<PackedTensor>? Pack(TensorInfo tensor, bool declaring)
+        {
+            if (export.Encode(tensor) is not { } weight) return null;
+            if (declaring) config.Add(tensor.Name, weight);
+            return EncodedFormat.Pack(tensor.Name, weight);
+        }
+    }
+
+    private void WriteSparse24(string target, IProgress<RunEvent> progress, CancellationToken cancellation)
+    {
+        var export = new Sparse24Export(checkpoint, stages, model.Spec, target);
+        WriteTwice(target, export.Pack, export.Config, progress, cancellation);
+    }
+
+    /// <summary>Packs every tensor twice, to declare its parts and to write them: what is held at once is one weight.</summary>
+    /// <param name="target">The folder.</param>
+    /// <param name="pack">The parts of a tensor, null where it is stored as it is; told whether they are to be declared.</param>
+    /// <param name="config">The configuration, after all were declared.</param>
+    /// <param name="progress">Takes the number of tensors written.</param>
+    /// <param name="cancellation">Checked between tensors.</param>
+    private void WriteTwice(
+        string target, Func<TensorInfo, bool, IReadOnlyList<PackedTensor>?> pack, Func<JsonObject?> config, IProgress<RunEvent> progress,
+        CancellationToken cancellation)
+    {
+        var declared = new List<TensorInfo>();
         TensorInfo[] all = [.. Exported(checkpoint)];
         foreach (var tensor in all)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (export.Encode(tensor) is { } weight)
-            {
-                config.Add(tensor.Name, weight);
-                declared.AddRange(EncodedFormat.Pack(tensor.Name, weight).Select(p => p.Info));
-            }
-            else
-            {
-                declared.Add(tensor);
-            }
+            declared.AddRange(pack(tensor, true)?.Select(p => p.Info) ?? [tensor]);
             checkpoint.Release(tensor.Name);
         }
-        using var writer = Begin(target, declared, config.IsEmpty ? null : config.ToJson());
+        using var writer = Begin(target, declared, config());
         foreach (var (i, tensor) in all.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            if (export.Encode(tensor) is { } weight)
+            if (pack(tensor, false) is { } parts)
             {
-                foreach (var part in EncodedFormat.Pack(tensor.Name, weight)) writer.Write(part.Info.Name, part.Bytes);
+                foreach (var part in parts) writer.Write(part.Info.Name, part.Bytes);
             }
             else
             {

@@ -182,7 +182,8 @@ public sealed record ExportRecipe
     public required string Format { get; init; }
 
     /// <summary>
-    /// Layout within the format: <c>gptq</c> (default) or <c>gptq_v2</c> for gptq; for gguf <c>f16</c>, <c>q8_0</c>, <c>q4_k_m</c>
+    /// Layout within the format: for compressed-tensors <c>pack-quantized</c> (default), <c>int-quantized</c> (8 bits) or
+    /// <c>sparse-24-bitmask</c> (floats of which two of four are zero); <c>gptq</c> (default) or <c>gptq_v2</c> for gptq; for gguf <c>f16</c>, <c>q8_0</c>, <c>q4_k_m</c>
     /// (default) or another of llama.cpp's types. Others have one layout.
     /// </summary>
     public string? Type { get; init; }

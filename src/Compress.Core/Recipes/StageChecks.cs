@@ -162,9 +162,15 @@ internal sealed class StageChecks(Bound<Recipe> recipe, ModelSpec model)
 
     private void CheckPacked(ExportRecipe export, string path, List<(SiteShape Site, QuantizationScheme Scheme)> encodings, List<string> tables)
     {
-        if (PackedFormat.Find(export.Format, export.Type) is not { } format)
+        if (export is { Format: "compressed-tensors", Type: Sparse24Format.Name })
         {
-            var types = PackedFormat.All.Where(f => f.Name == export.Format).Select(f => f.Type);
+            if (encodings.Count + tables.Count > 0)
+                Report(path + ".type", $"{Sparse24Format.Name} stores floats, and a stage quantizes.", $"Use {ExportRecipe.OwnFormat}.");
+        }
+        else if (PackedFormat.Find(export.Format, export.Type) is not { } format)
+        {
+            var types = PackedFormat.All.Where(f => f.Name == export.Format).Select(f => f.Type)
+                .Concat(export.Format == "compressed-tensors" ? [Sparse24Format.Name] : []);
             Report(path + ".type", $"'{Suggestion.Shorten(export.Type!)}' is not a valid value. Valid values: {string.Join(", ", types)}.");
         }
         else if (tables.Count > 0)

@@ -2,13 +2,14 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Compress.Formats.Encodings;
+using Compress.Formats.Encodings.Packed;
 
 namespace Compress.Formats.Checkpoints;
 
 /// <summary>
 /// A quantized checkpoint as a dense one: the parts of each quantized weight are replaced by one F32 tensor <c>NAME.weight</c>, decoded
-/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized), GPTQ, AWQ (GEMM) and Compress's
-/// own format (<see cref="EncodedFormat"/>), of which sparse floats keep their element type.
+/// exactly when it is opened; everything else passes through. Reads compressed-tensors (pack-quantized, int-quantized, sparse-24-bitmask), GPTQ,
+/// AWQ (GEMM) and Compress's own format (<see cref="EncodedFormat"/>), of which sparse floats keep their element type.
 /// </summary>
 /// <remarks>Decoded tensors are kept only up to some hundred MiB: copy one before opening many others.</remarks>
 public sealed class DecodingTensorSource : ITensorSource
@@ -126,12 +127,37 @@ public sealed class DecodingTensorSource : ITensorSource
         source.Dispose();
     }
 
-    void AddCompressedTensors(CompressedTensorsConfig config) => Add(CompressedTensors.PackedPart, CompressedTensors.Parts, module =>
+    void AddCompressedTensors(CompressedTensorsConfig config)
     {
-        var scheme = config.SchemeOf(module) ?? throw new ModelFileException(
+        switch (config.Format)
+        {
+            case CompressedTensorsConfig.Dense:
+                Add(Sparse24Format.ValuePart, Sparse24Format.Parts, module =>
+                {
+                    var (rows, columns, type) = Sparse24Format.Shape(source, file, module);
+                    return new Found(rows, columns, type, $"2:4 of {type.SafetensorsName()}", () => Sparse24Format.Read(source, file, module));
+                });
+                break;
+            case CompressedTensorsConfig.IntQuantized:
+                Add(IntQuantized.ScalePart, IntQuantized.Parts, module =>
+                {
+                    var scheme = Scheme(module);
+                    return Found.Integers(IntQuantized.Shape(source, file, module), scheme.Bits, () => IntQuantized.Read(source, file, module, scheme));
+                });
+                break;
+            default:
+                Add(CompressedTensors.PackedPart, CompressedTensors.Parts, module =>
+                {
+                    var scheme = Scheme(module);
+                    return Found.Integers(
+                        CompressedTensors.Shape(source, file, module, scheme.Bits), scheme.Bits, () => CompressedTensors.Read(source, file, module, scheme));
+                });
+                break;
+        }
+
+        QuantizationScheme Scheme(string module) => config.SchemeOf(module) ?? throw new ModelFileException(
             file, $"quantization_config does not say how \"{Suggestion.Shorten(module)}\" is quantized, but its weight is packed.");
-        return (CompressedTensors.Shape(source, file, module, scheme.Bits), scheme.Bits, () => CompressedTensors.Read(source, file, module, scheme));
-    });
+    }
 
     void AddGptq(QuantizationConfigReader config)
     {
@@ -140,7 +166,7 @@ public sealed class DecodingTensorSource : ITensorSource
         var format = config.OptionalString("checkpoint_format") ?? "gptq";
         if (format is not ("gptq" or "gptq_v2"))
             throw config.Wrong("checkpoint_format", $"is \"{Suggestion.Shorten(format)}\"; gptq and gptq_v2 are read.");
-        Add(GptqFormat.PackedPart, GptqFormat.Parts, module => (
+        Add(GptqFormat.PackedPart, GptqFormat.Parts, module => Found.Integers(
             GptqFormat.Shape(source, file, module, bits),
             bits,
             () => GptqFormat.Read(source, file, module, bits, size, format == "gptq" ? 1 : 2)));
@@ -153,7 +179,7 @@ public sealed class DecodingTensorSource : ITensorSource
         var layout = config.OptionalString("version") ?? "gemm";
         if (!layout.Equals("gemm", StringComparison.OrdinalIgnoreCase))
             throw config.Wrong("version", $"is \"{Suggestion.Shorten(layout)}\"; gemm is read.");
-        Add(AwqFormat.PackedPart, AwqFormat.Parts, module => (
+        Add(AwqFormat.PackedPart, AwqFormat.Parts, module => Found.Integers(
             AwqFormat.Shape(source, file, module),
             4,
             () => AwqFormat.Read(source, file, module, size)));
@@ -167,10 +193,21 @@ public sealed class DecodingTensorSource : ITensorSource
         var size => size,
     };
 
+    /// <summary>A weight that stored parts stand for, from headers.</summary>
+    /// <param name="Rows">Output features.</param>
+    /// <param name="Columns">Input features.</param>
+    /// <param name="Type">What it decodes to without loss.</param>
+    /// <param name="Summary">Its encoding in words.</param>
+    /// <param name="Read">Reads it.</param>
+    sealed record Found(int Rows, int Columns, ElementType Type, string Summary, Func<EncodedWeight> Read)
+    {
+        public static Found Integers((int Rows, int Columns) shape, int bits, Func<EncodedWeight> read) =>
+            new(shape.Rows, shape.Columns, ElementType.F32, string.Create(CultureInfo.InvariantCulture, $"{bits}-bit integers"), read);
+    }
+
     /// <summary>Lists the tensors, with one dense weight in place of the parts of each module that has <paramref
     /// name="packedPart"/>.</summary>
-    void Add(
-        string packedPart, IReadOnlyList<string> parts, Func<string, ((int Rows, int Columns) Shape, int Bits, Func<EncodedWeight> Read)> open)
+    void Add(string packedPart, IReadOnlyList<string> parts, Func<string, Found> open)
     {
         var suffix = "." + packedPart;
         var modules = source.Tensors.Keys.Where(n => n.EndsWith(suffix, StringComparison.Ordinal))
@@ -188,12 +225,12 @@ public sealed class DecodingTensorSource : ITensorSource
             if (!stored.TryGetValue(weight, out var behind)) stored.Add(weight, behind = []);
             behind.Add(name);
             if (name[(dot + 1)..] != packedPart) continue;
-            var (shape, bits, read) = open(name[..dot]);
-            var dense = TensorInfo.Of(weight, ElementType.F32, shape.Rows, shape.Columns);
+            var found = open(name[..dot]);
+            var dense = TensorInfo.Of(weight, found.Type, found.Rows, found.Columns);
             if (!tensors.TryAdd(dense.Name, dense))
                 throw new ModelFileException(file, $"tensor \"{Suggestion.Shorten(dense.Name)}\" is stored packed and dense.");
-            encoded.Add(dense.Name, read);
-            summaries.Add(dense.Name, string.Create(CultureInfo.InvariantCulture, $"{bits}-bit integers"));
+            encoded.Add(dense.Name, found.Read);
+            summaries.Add(dense.Name, found.Summary);
         }
     }
 

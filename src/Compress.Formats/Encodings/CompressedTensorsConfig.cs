@@ -6,31 +6,43 @@ using Compress.Formats.Checkpoints;
 namespace Compress.Formats.Encodings;
 
 /// <summary>
-/// The <c>quantization_config</c> of compressed-tensors in <c>config.json</c>, as far as weights of the pack-quantized format go: which
-/// modules are quantized and how.
+/// The <c>quantization_config</c> of compressed-tensors in <c>config.json</c>, as far as weights go: which modules are quantized and how, or
+/// that they are stored 2:4.
 /// </summary>
 public sealed class CompressedTensorsConfig
 {
     /// <summary>The format that packs codes of 2 to 8 bits.</summary>
     internal const string PackQuantized = "pack-quantized";
 
+    /// <summary>The format that stores codes as signed bytes, and its older name.</summary>
+    internal const string IntQuantized = "int-quantized", NaiveQuantized = "naive-quantized";
+
+    /// <summary>The format of weights that are stored as floats, which <see cref="Sparse24"/> then shortens.</summary>
+    internal const string Dense = "dense";
+
+    /// <summary>The format that stores two of every four floats.</summary>
+    internal const string Sparse24 = "sparse-24-bitmask";
+
     const string PatternMark = "re:";
+    const string SparsityKey = "sparsity_config";
 
     readonly List<(IReadOnlyList<string> Targets, QuantizationScheme Scheme)> groups = [];
     readonly List<string> ignored = [];
 
-    CompressedTensorsConfig()
-    {
-    }
+    CompressedTensorsConfig(string format) => Format = format;
+
+    /// <summary>How all quantized weights are stored.</summary>
+    internal string Format { get; }
 
     /// <summary>The configuration for a checkpoint's linear modules.</summary>
     /// <param name="modules">
     /// Every linear module of the model (tensor name without <c>.weight</c>) with its scheme; null where it stays dense.
     /// </param>
+    /// <param name="format">How quantized weights are stored.</param>
     /// <returns>One group that targets all linears where there is one scheme, otherwise groups that list their modules.</returns>
-    public static CompressedTensorsConfig For(IReadOnlyDictionary<string, QuantizationScheme?> modules)
+    public static CompressedTensorsConfig For(IReadOnlyDictionary<string, QuantizationScheme?> modules, string format = PackQuantized)
     {
-        var result = new CompressedTensorsConfig();
+        var result = new CompressedTensorsConfig(format);
         // How scales are stored shows in the tensors and not in the configuration.
         var schemes = modules.Where(m => m.Value is not null)
             .GroupBy(m => m.Value! with { ScaleType = ElementType.F32 }, m => m.Key)
@@ -49,8 +61,17 @@ public sealed class CompressedTensorsConfig
     {
         var reader = new QuantizationConfigReader(config, file);
         reader.Expect("quant_method", "compressed-tensors");
-        reader.Expect("format", PackQuantized);
-        var result = new CompressedTensorsConfig();
+        var format = reader.String("format");
+        var sparsity = reader.Has(SparsityKey) && reader.Object(SparsityKey).Has("format") ? reader.Object(SparsityKey).String("format") : Dense;
+        if (format is not (PackQuantized or IntQuantized or NaiveQuantized or Dense))
+        {
+            throw reader.Wrong("format",
+                $"is \"{Suggestion.Shorten(format)}\"; {PackQuantized}, {IntQuantized}, {NaiveQuantized} and {Dense} with {Sparse24} are read.");
+        }
+        if (sparsity is not (Dense or Sparse24) || (sparsity == Sparse24) != (format == Dense))
+            throw reader.Wrong($"{SparsityKey}.format", $"is \"{Suggestion.Shorten(sparsity)}\"; {Sparse24} is read, and with the format {Dense} only.");
+        var result = new CompressedTensorsConfig(format == NaiveQuantized ? IntQuantized : format);
+        if (format == Dense) return result;
         result.ignored.AddRange(reader.Strings("ignore"));
         RequirePatterns(reader, "ignore", result.ignored);
         foreach (var group in reader.Objects("config_groups"))
@@ -85,13 +106,30 @@ public sealed class CompressedTensorsConfig
             .Where(m => m.Rank is not null).OrderBy(m => m.Rank).FirstOrDefault().Scheme;
     }
 
+    /// <summary>The configuration of a checkpoint with weights that are stored 2:4.</summary>
+    /// <param name="dense">Linear modules that are stored as they are.</param>
+    /// <param name="zeros">Share of zeros in the others.</param>
+    public static JsonObject OfSparse24(IEnumerable<string> dense, double zeros)
+    {
+        var json = new CompressedTensorsConfig(Dense).ToJson();
+        json[SparsityKey] = new JsonObject
+        {
+            ["format"] = Sparse24,
+            ["targets"] = new JsonArray("Linear"),
+            ["ignore"] = new JsonArray([.. dense.Order(StringComparer.Ordinal).Select(n => (JsonNode)n)]),
+            ["global_sparsity"] = zeros,
+            ["sparsity_structure"] = "2:4",
+        };
+        return json;
+    }
+
     /// <summary>The value of <c>quantization_config</c>.</summary>
     public JsonObject ToJson()
     {
         var json = new JsonObject
         {
             ["quant_method"] = "compressed-tensors",
-            ["format"] = PackQuantized,
+            ["format"] = Format,
             ["quantization_status"] = "compressed",
             ["global_compression_ratio"] = null,
             ["kv_cache_scheme"] = null,

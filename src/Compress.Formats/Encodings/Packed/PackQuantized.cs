@@ -13,6 +13,9 @@ public sealed class PackQuantized : PackedFormat
     public override string Type => CompressedTensorsConfig.PackQuantized;
 
     /// <inheritdoc/>
+    public override bool HalfScales => false;
+
+    /// <inheritdoc/>
     public override string? Unfit(int rows, int columns, QuantizationScheme scheme) => CompressedTensors.Unfit(columns, scheme);
 
     /// <inheritdoc/>

@@ -18,13 +18,16 @@ public abstract class PackedFormat
 
     /// <summary>All formats; the first of a name is meant where no type is given.</summary>
     public static IReadOnlyList<PackedFormat> All { get; } =
-        [new PackQuantized(), new GptqCheckpoint(1), new GptqCheckpoint(2), new AwqCheckpoint()];
+        [new PackQuantized(), new IntQuantized(), new GptqCheckpoint(1), new GptqCheckpoint(2), new AwqCheckpoint()];
 
     /// <summary>The program's or format's name in recipes and on the command line.</summary>
     public abstract string Name { get; }
 
     /// <summary>Which of the format's layouts it is.</summary>
     public abstract string Type { get; }
+
+    /// <summary>True where scales are f16 and nothing else.</summary>
+    public virtual bool HalfScales => true;
 
     /// <summary>A format by name; null where there is none.</summary>
     /// <param name="name">Its <see cref="Name"/>.</param>
