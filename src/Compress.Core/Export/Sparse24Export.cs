@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Compress.Core.Graph;
 using Compress.Core.Pipeline;
 using Compress.Formats.Architectures;
 using Compress.Formats.Checkpoints;

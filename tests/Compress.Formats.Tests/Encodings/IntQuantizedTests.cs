@@ -61,7 +61,7 @@ public sealed class IntQuantizedTests
     }
 
     [Theory]
-    [InlineData("weight", ElementType.I8, 6, 31)]
+    [InlineData("weight", ElementType.I8, 5, 32)]
     [InlineData("weight", ElementType.U8, 6, 32)]
     [InlineData("weight", ElementType.I8, 6, 0)]
     [InlineData("weight_scale", ElementType.F16, 6, 3)]
